@@ -1,0 +1,31 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+const randomHex = (bytes: number) => randomBytes(bytes).toString('hex')
+
+export const newRunId = (): string => `run_${randomHex(6)}`
+export const newSessionId = (): string => `ses_${randomHex(6)}`
+/** 128 random bits: a claim token must not be guessed, nor met twice. */
+export const newClaimToken = (): string => randomHex(16)
+
+/** What a runner's id is made of: the same runner started again gets the same id. */
+export interface RunnerIdentity {
+  hostname: string
+  project_dir: string
+  executor_profile: string | null
+  executor_type: string | null
+  /** `executor.command` of runners that register with a profile. */
+  command: string | null
+}
+
+/**
+ * `lnch_` + the first 12 hex digits of sha256 over `hostname:project_dir:profile:command`, or over
+ * `hostname:project_dir:executor_type` for runners of the older generation without a profile.
+ */
+export function runnerId(identity: RunnerIdentity): string {
+  const { hostname, project_dir, executor_profile, executor_type, command } = identity
+  const parts =
+    executor_profile === null
+      ? [hostname, project_dir, executor_type ?? '']
+      : [hostname, project_dir, executor_profile, command ?? '']
+  return `lnch_${createHash('sha256').update(parts.join(':')).digest('hex').slice(0, 12)}`
+}

@@ -1,0 +1,121 @@
+/**
+ * What a run is: the words and shapes that SQL, JSON, CLI and UI share.
+ *
+ * Field names are the column names and the JSON keys, so that a fact is spelled one way everywhere.
+ */
+import type { Demands } from './demands.ts'
+
+/** An instant as ISO-8601 UTC text with milliseconds (`2026-01-31T12:00:00.000Z`): it sorts as text. */
+export type Timestamp = string
+
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | JsonValue[]
+  | { [key: string]: JsonValue }
+export type JsonObject = { [key: string]: JsonValue }
+
+export const RUN_TYPES = ['start_session', 'resume_session'] as const
+export type RunType = (typeof RUN_TYPES)[number]
+
+export const EXECUTION_MODES = ['sync', 'async_poll', 'async_callback'] as const
+export type ExecutionMode = (typeof EXECUTION_MODES)[number]
+
+export const RUN_STATUSES = [
+  'pending',
+  'claimed',
+  'running',
+  'stopping',
+  'completed',
+  'failed',
+  'stopped',
+] as const
+export type RunStatus = (typeof RUN_STATUSES)[number]
+
+/** A run in one of these will not change again. */
+export const TERMINAL_STATUSES = ['completed', 'failed', 'stopped'] as const
+/** A run in one of these is somebody's work to come or at hand. */
+export const ACTIVE_STATUSES = ['pending', 'claimed', 'running', 'stopping'] as const
+/** A run in one of these is held by a runner. */
+export const HELD_STATUSES = ['claimed', 'running', 'stopping'] as const
+
+export const isTerminal = (status: RunStatus): boolean =>
+  (TERMINAL_STATUSES as readonly RunStatus[]).includes(status)
+
+/** What a runner hands back: text for people, data for programs; either may be missing. */
+export interface RunResult {
+  text: string | null
+  data: JsonValue
+}
+
+/** A run as the database holds it. */
+export interface Run {
+  run_id: string
+  session_id: string
+  type: RunType
+  agent_name: string | null
+  /** The `prompt` member of `parameters`. */
+  prompt: string | null
+  parameters: JsonObject
+  /** Context for tools that the model itself never sees; children inherit it. */
+  scope: JsonObject | null
+  project_dir: string | null
+  parent_session_id: string | null
+  execution_mode: ExecutionMode
+  demands: Demands | null
+  /** Higher goes first; equal priorities go oldest first. */
+  priority: number
+  status: RunStatus
+  runner_id: string | null
+  error: string | null
+  result: RunResult | null
+  /** How often the run was started by a runner; a claim that never started does not count. */
+  attempt: number
+  max_attempts: number
+  created_at: Timestamp
+  claimed_at: Timestamp | null
+  started_at: Timestamp | null
+  completed_at: Timestamp | null
+  /** When a pending run fails for want of a runner that can take it. */
+  timeout_at: Timestamp | null
+}
+
+/** A run as handed to the runner that claimed it. */
+export interface ClaimedRun extends Run {
+  /** Fences reports: a runner that lost its claim and came back holds an outdated token. */
+  claim_token: string
+}
+
+/** A run to add. Ids come from outside, so that callers and tests decide them. */
+export interface NewRun {
+  run_id: string
+  /** An existing session for `resume_session`, one to be created for `start_session`. */
+  session_id: string
+  type: RunType
+  parameters: JsonObject
+  agent_name?: string | null
+  project_dir?: string | null
+  parent_session_id?: string | null
+  execution_mode?: ExecutionMode
+  demands?: Demands | null
+  scope?: JsonObject | null
+  priority?: number
+  max_attempts?: number
+  /** Seconds a run with demands may wait for a match. */
+  timeout_seconds?: number
+  idempotency?: Idempotency | null
+}
+
+/** The same `key` with the same `fingerprint` is the same request; with another it is a mistake. */
+export interface Idempotency {
+  key: string
+  fingerprint: string
+}
+
+/** What `add` did: `created` is false where an idempotency key led to a run that was already there. */
+export interface AddedRun {
+  run: Run
+  created: boolean
+}
