@@ -8,9 +8,11 @@ export const QUEUE_ERROR_CODES = [
   'session_not_found',
   'session_exists',
   'session_active',
+  'session_not_held',
   'session_not_finished',
   'parent_not_found',
   'result_not_found',
+  'invalid_cursor',
   'run_not_found',
   'run_not_held',
   'run_wrong_status',
@@ -39,5 +41,13 @@ export class QueueError extends Error {
     this.name = 'QueueError'
     this.code = code
     this.facts = options.facts ?? {}
+  }
+}
+
+/** A database that cannot be opened, in words that say what to do about it. */
+export class DatabaseOpenError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = 'DatabaseOpenError'
   }
 }

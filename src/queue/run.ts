@@ -71,7 +71,7 @@ export interface Run {
   runner_id: string | null
   error: string | null
   result: RunResult | null
-  /** How often the run was started by a runner; a claim that never started does not count. */
+  /** Which attempt this is, from 1 with the first claim; a claim that never started does not count. */
   attempt: number
   max_attempts: number
   created_at: Timestamp

@@ -1,0 +1,29 @@
+-- Every change of a run's status or demands leaves a row in run_events, whoever makes it:
+-- waiting servers read that table to learn what became claimable and what ended.
+CREATE TRIGGER runs_added AFTER INSERT ON runs
+BEGIN
+  INSERT INTO run_events (run_seq, at, from_status, to_status, runner_id)
+  VALUES (NEW.seq, NEW.updated_at, NULL, NEW.status, NEW.runner_id);
+END;
+--> statement-breakpoint
+CREATE TRIGGER runs_changed AFTER UPDATE OF status, demands ON runs
+WHEN NEW.status <> OLD.status OR NEW.demands IS NOT OLD.demands
+BEGIN
+  INSERT INTO run_events (run_seq, at, from_status, to_status, runner_id)
+  VALUES (NEW.seq, NEW.updated_at, OLD.status, NEW.status, coalesce(NEW.runner_id, OLD.runner_id));
+END;
+--> statement-breakpoint
+-- Tags are canonical (sorted, unique, without needless escapes) also where a run comes by plain SQL,
+-- since the claim compares them as text.
+CREATE TRIGGER runs_canonical_demands AFTER INSERT ON runs
+WHEN json_array_length(NEW.demands, '$.tags') > 0
+  AND NEW.demands ->> '$.tags' <> (
+    SELECT json_group_array(value)
+    FROM (SELECT DISTINCT value FROM json_each(NEW.demands, '$.tags') ORDER BY value))
+BEGIN
+  UPDATE runs
+  SET demands = json_set(demands, '$.tags', (
+    SELECT json_group_array(value)
+    FROM (SELECT DISTINCT value FROM json_each(NEW.demands, '$.tags') ORDER BY value)))
+  WHERE seq = NEW.seq;
+END;

@@ -1,0 +1,37 @@
+import type { Demands } from './demands.ts'
+import type { RunStatus } from './run.ts'
+import type { RunQueue } from './run-queue.ts'
+import type { Runners } from './runners.ts'
+import type { Sessions } from './sessions.ts'
+
+/** A database that holds the queue. The engines (SQLite, …) implement it; nothing else differs. */
+export interface Engine {
+  readonly runs: RunQueue
+  readonly sessions: Sessions
+  readonly runners: Runners
+  readonly changes: Changes
+  /** Finishes the writes at hand and closes the connections. */
+  close(): Promise<void>
+}
+
+/** Tells what was committed, by this process or any other. A hint: it may come late or be lost. */
+export interface Changes {
+  /**
+   * Calls back after commits until the returned function is called.
+   * Nothing is watched while nobody subscribes.
+   */
+  subscribe(listener: (news: News) => void): () => void
+}
+
+export interface News {
+  /** Runs that became claimable or ended, in order of commit. */
+  runs: RunNews[]
+  /** Runners that have something to be told: a stop, or their deregistration. */
+  runner_ids: string[]
+}
+
+export interface RunNews {
+  run_id: string
+  status: RunStatus
+  demands: Demands | null
+}

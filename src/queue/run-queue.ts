@@ -1,0 +1,168 @@
+import type { Demands } from './demands.ts'
+import type { Recovered, RecoveryMode } from './recovery.ts'
+import type { AddedRun, ClaimedRun, NewRun, Run, RunResult, RunStatus, Timestamp } from './run.ts'
+import type { Stops } from './runner.ts'
+import type { SessionStatus } from './session.ts'
+
+/** What a run with demands waits for a match unless it says otherwise. */
+export const MATCH_TIMEOUT_SECONDS = 300
+/** What `claim` hands out at most in one call, and `addMany` takes. */
+export const CLAIM_LIMIT = 100
+export const ADD_LIMIT = 1000
+/** What a list gives at most. */
+export const LIST_LIMIT = 1000
+
+export interface Claim {
+  runner_id: string
+  /** How many runs at most: 1 to {@link CLAIM_LIMIT}. */
+  limit: number
+  /** Names this claim: repeated with the same key, it returns the same runs. */
+  claim_key: string | null
+  /** One for each run that may be claimed: at least `limit`. */
+  tokens: readonly string[]
+}
+
+/** Who reports on which run. Without a token only the runner's id is compared. */
+export interface Report {
+  run_id: string
+  runner_id: string
+  claim_token: string | null
+}
+
+export interface Completion extends Report {
+  session_status: Extract<SessionStatus, 'idle' | 'finished'>
+  result: RunResult | null
+}
+
+export interface Failure extends Report {
+  error: string
+}
+
+/** What a request to stop came to. */
+export interface StopOutcome {
+  run: Run
+  /** `cancelled` before anybody took it, `requested` from its runner, `asked_before`, or `ended` already. */
+  outcome: 'cancelled' | 'requested' | 'asked_before' | 'ended'
+  session_status: SessionStatus
+}
+
+export interface RunFilter {
+  /** Only these statuses; absent: all. */
+  statuses?: readonly RunStatus[] | undefined
+  session_id?: string | undefined
+  runner_id?: string | undefined
+  /** 1 to {@link LIST_LIMIT}. */
+  limit: number
+  /** `next_cursor` of the page before. */
+  cursor?: string | undefined
+}
+
+export interface RunPage {
+  runs: Run[]
+  next_cursor: string | null
+}
+
+/**
+ * The queue, in whole operations. Each is atomic and on disk when its promise resolves; nothing is
+ * remembered between calls, so any number of processes may call at once on one database.
+ *
+ * All may reject with QueueError `database_busy`, `database_full` or `database_unavailable`.
+ */
+export interface RunQueue {
+  /**
+   * Adds a pending run, and its session for `start_session`.
+   * A resume takes agent_name and project_dir from its session where the run leaves them out, and
+   * demands the hostname and executor the session is bound to. A child inherits its parent's scope.
+   * @throws QueueError session_exists, session_not_found, parent_not_found, idempotency_conflict;
+   *   then nothing is stored.
+   */
+  add(run: NewRun, now: Timestamp): Promise<AddedRun>
+
+  /** Adds up to {@link ADD_LIMIT} runs, all or none. Errors carry the `index` of the run refused. */
+  addMany(runs: NewRun[], now: Timestamp): Promise<AddedRun[]>
+
+  /**
+   * Hands the runner the oldest runs within the highest priority that demand no more than it
+   * offers. Each run is decided by one statement, so that no two claims get the same run.
+   * @returns the runs in claim order; empty where there is none, and for a runner that is not
+   *   registered or marked for removal. An empty claim writes nothing.
+   */
+  claim(claim: Claim, now: Timestamp): Promise<ClaimedRun[]>
+
+  /** Gives a claimed run back to the queue, if this claim still holds it. */
+  release(run_id: string, claim_token: string, now: Timestamp): Promise<void>
+
+  /**
+   * The runner reports that it began: claimed → running, the session runs.
+   * A report that is merely late changes nothing and is no error: the run is running already, asked
+   * to stop meanwhile, or ended by the same runner.
+   * @throws QueueError runner_not_registered, run_not_found, run_not_held, claim_token_mismatch,
+   *   run_wrong_status. So do `complete`, `fail` and `confirmStop`, for which a repetition of the
+   *   runner's own report changes nothing and is no error.
+   */
+  start(report: Report, now: Timestamp): Promise<void>
+  complete(completion: Completion, now: Timestamp): Promise<void>
+  /** The run fails, or is pending again while attempts are left. */
+  fail(failure: Failure, now: Timestamp): Promise<void>
+  /** The runner reports that the run was stopped, asked or not. */
+  confirmStop(report: Report, now: Timestamp): Promise<void>
+
+  /**
+   * Asks for a stop: a pending run is stopped at once, a held one goes to `stopping` until its
+   * runner confirms. A run that ended stays as it is.
+   * @throws QueueError run_not_found
+   */
+  stop(run_id: string, now: Timestamp): Promise<StopOutcome>
+
+  /**
+   * Takes the stops waiting for this runner, once each; those not confirmed by
+   * `resendBefore` (handed out before it) are taken again.
+   */
+  takeStops(runner_id: string, now: Timestamp, resendBefore: Timestamp): Promise<Stops>
+
+  /**
+   * Adds a new pending run with the content of one that failed or was stopped.
+   * @throws QueueError run_not_found, run_wrong_status, session_active
+   */
+  retry(run_id: string, new_run_id: string, now: Timestamp): Promise<Run>
+
+  /**
+   * Replaces the demands of a pending run; `timeout_seconds` counts from now and applies only to
+   * demands that demand something.
+   * @throws QueueError run_not_found, run_wrong_status
+   */
+  setDemands(
+    run_id: string,
+    demands: Demands | null,
+    timeout_seconds: number,
+    now: Timestamp,
+  ): Promise<Run>
+
+  get(run_id: string): Promise<Run | null>
+  /** In claim order. */
+  pending(limit: number): Promise<Run[]>
+  /** Claimed, running or stopping; oldest first. */
+  active(limit: number): Promise<Run[]>
+  /** The newest run of the session that has not ended. */
+  activeOfSession(session_id: string): Promise<Run | null>
+  /** Newest first. */
+  list(filter: RunFilter): Promise<RunPage>
+
+  /** Puts in order what an earlier server left; see {@link RecoveryMode}. `dryRun` only counts. */
+  recover(mode: RecoveryMode, options: RecoverOptions, now: Timestamp): Promise<Recovered>
+
+  /** Pending runs whose time for a match is over fail. @returns at most `limit` of them. */
+  failTimedOut(now: Timestamp, limit: number): Promise<Run[]>
+  /** Claims from before `claimedBefore` that were not reported started are pending again. */
+  releaseUnstarted(claimedBefore: Timestamp, now: Timestamp, limit: number): Promise<Run[]>
+  /** Stops from before `requestedBefore` that no runner confirmed are taken as done. */
+  settleUnconfirmedStops(requestedBefore: Timestamp, now: Timestamp, limit: number): Promise<Run[]>
+}
+
+export interface RecoverOptions {
+  /** Seconds since a run was claimed or started after which `stale` takes it for abandoned. */
+  thresholdSeconds: number
+  /** A runner with a heartbeat since then is alive, and `stale` leaves its runs to it. */
+  aliveSince: Timestamp
+  dryRun?: boolean
+}

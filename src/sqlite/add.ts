@@ -1,0 +1,227 @@
+/** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
+import { desc, eq, sql } from 'drizzle-orm'
+import { canonicalDemands } from '../queue/demands.ts'
+import { QueueError } from '../queue/errors.ts'
+import {
+  ACTIVE_STATUSES,
+  type AddedRun,
+  type JsonObject,
+  type NewRun,
+  type Run,
+  type Timestamp,
+} from '../queue/run.ts'
+import { MATCH_TIMEOUT_SECONDS } from '../queue/run-queue.ts'
+import { addSeconds } from '../queue/time.ts'
+import type { Orm } from './database.ts'
+import { runs, sessions } from './schema.ts'
+import { json, param, runColumns, sessionColumns, statusIn } from './statements.ts'
+
+export function prepareAdd(orm: Orm) {
+  const findSession = orm
+    .select({ ...sessionColumns, executor_type: sessions.executor_type })
+    .from(sessions)
+    .where(eq(sessions.session_id, param('session_id')))
+    .prepare()
+
+  const findByIdempotencyKey = orm
+    .select({ run: runColumns, fingerprint: runs.idempotency_fingerprint })
+    .from(runs)
+    .where(eq(runs.idempotency_key, param('key')))
+    .prepare()
+
+  const findScope = orm
+    .select({ scope: runs.scope })
+    .from(runs)
+    .where(eq(runs.session_id, param('session_id')))
+    .orderBy(desc(runs.created_at), desc(runs.seq))
+    .limit(1)
+    .prepare()
+
+  const insertSession = orm
+    .insert(sessions)
+    .values({
+      session_id: param('session_id'),
+      status: 'pending',
+      created_at: param('now'),
+      project_dir: param('project_dir'),
+      agent_name: param('agent_name'),
+      parent_session_id: param('parent_session_id'),
+      updated_at: param('now'),
+    })
+    .onConflictDoNothing({ target: sessions.session_id })
+    .prepare()
+
+  // A session that ended waits again; one whose run is at hand goes on with that.
+  const awaitResume = orm
+    .update(sessions)
+    .set({ status: 'pending', last_resumed_at: param('now'), updated_at: param('now') })
+    .where(
+      sql`session_id = ${param('session_id')} AND status IN ('idle', 'finished', 'stopped', 'failed')`,
+    )
+    .prepare()
+
+  const insertRun = orm
+    .insert(runs)
+    .values({
+      run_id: param('run_id'),
+      session_id: param('session_id'),
+      type: param('type'),
+      agent_name: param('agent_name'),
+      parameters: param('parameters'),
+      scope: param('scope'),
+      project_dir: param('project_dir'),
+      parent_session_id: param('parent_session_id'),
+      execution_mode: param('execution_mode'),
+      demands: param('demands'),
+      priority: param('priority'),
+      max_attempts: param('max_attempts'),
+      idempotency_key: param('idempotency_key'),
+      idempotency_fingerprint: param('idempotency_fingerprint'),
+      created_at: param('now'),
+      timeout_at: param('timeout_at'),
+      timeout_seconds: param('timeout_seconds'),
+      updated_at: param('now'),
+    })
+    .prepare()
+
+  const findEnded = orm
+    .select({
+      run: runColumns,
+      timeout_seconds: runs.timeout_seconds,
+      active: sql<string | null>`(
+        SELECT other.run_id FROM runs AS other
+        WHERE other.session_id = runs.session_id AND other.${statusIn(ACTIVE_STATUSES)} LIMIT 1)`,
+    })
+    .from(runs)
+    .where(eq(runs.run_id, param('run_id')))
+    .prepare()
+
+  function repeated(run: NewRun): AddedRun | null {
+    if (!run.idempotency) return null
+    const first = findByIdempotencyKey.get({ key: run.idempotency.key })
+    if (!first) return null
+    if (first.fingerprint === run.idempotency.fingerprint) return { run: first.run, created: false }
+    throw new QueueError(
+      'idempotency_conflict',
+      `Idempotency key '${run.idempotency.key}' was used for another request (run ${first.run.run_id})`,
+    )
+  }
+
+  /** A child's tools see what its parent's see; its own keys win. */
+  function inheritedScope(run: NewRun): JsonObject | null {
+    const own = run.scope ?? null
+    if (!run.parent_session_id) return own
+    const parent = findScope.get({ session_id: run.parent_session_id })?.scope ?? null
+    return parent === null ? own : { ...parent, ...own }
+  }
+
+  /** What a run takes over from the session that it resumes. */
+  function resumed(run: NewRun): NewRun {
+    const session = findSession.get({ session_id: run.session_id })
+    if (!session) throw sessionNotFound(run.session_id)
+    const bound = {
+      hostname: session.hostname,
+      executor_profile: session.executor_profile,
+      executor_type: session.executor_type,
+    }
+    return {
+      ...run,
+      agent_name: run.agent_name ?? session.agent_name,
+      project_dir: run.project_dir ?? session.project_dir,
+      demands: canonicalDemands(session.hostname === null ? null : bound, run.demands),
+    }
+  }
+
+  function add(given: NewRun, now: Timestamp): AddedRun {
+    const first = repeated(given)
+    if (first) return first
+    const run = given.type === 'resume_session' ? resumed(given) : given
+    if (run.parent_session_id && !findSession.get({ session_id: run.parent_session_id })) {
+      throw new QueueError(
+        'parent_not_found',
+        `Parent session '${run.parent_session_id}' not found`,
+      )
+    }
+    const row = newRow({ ...run, scope: inheritedScope(run) }, now)
+    if (run.type === 'resume_session') {
+      awaitResume.run({ session_id: row.session_id, now })
+    } else if (insertSession.run({ ...row, now }).changes === 0) {
+      throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
+    }
+    insert(row, run, now)
+    return { run: row, created: true }
+  }
+
+  function insert(row: Run, run: NewRun, now: Timestamp): void {
+    insertRun.run({
+      ...row,
+      parameters: json(row.parameters),
+      scope: json(row.scope),
+      demands: json(row.demands),
+      timeout_seconds: row.timeout_at === null ? null : timeoutSeconds(run),
+      idempotency_key: run.idempotency?.key ?? null,
+      idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
+      now,
+    })
+  }
+
+  function retry(run_id: string, new_run_id: string, now: Timestamp): Run {
+    const found = findEnded.get({ run_id })
+    if (!found) throw new QueueError('run_not_found', 'Run not found')
+    const { run, active, timeout_seconds } = found
+    if (run.status !== 'failed' && run.status !== 'stopped') {
+      throw new QueueError(
+        'run_wrong_status',
+        `Run ${run_id} is ${run.status}: only a failed or stopped run can be retried`,
+      )
+    }
+    if (active !== null) {
+      throw new QueueError(
+        'session_active',
+        `Session '${run.session_id}' has an active run (${active}): wait for its end`,
+      )
+    }
+    const again: NewRun = { ...run, run_id: new_run_id }
+    if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
+    const row = newRow(again, now)
+    awaitResume.run({ session_id: run.session_id, now })
+    insert(row, again, now)
+    return row
+  }
+
+  return { add, retry }
+}
+
+export const sessionNotFound = (session_id: string) =>
+  new QueueError('session_not_found', `Session '${session_id}' not found`)
+
+const timeoutSeconds = (run: NewRun) => run.timeout_seconds ?? MATCH_TIMEOUT_SECONDS
+
+function newRow(run: NewRun, now: Timestamp): Run {
+  const demands = canonicalDemands(run.demands)
+  return {
+    run_id: run.run_id,
+    session_id: run.session_id,
+    type: run.type,
+    agent_name: run.agent_name ?? null,
+    prompt: typeof run.parameters['prompt'] === 'string' ? run.parameters['prompt'] : null,
+    parameters: run.parameters,
+    scope: run.scope ?? null,
+    project_dir: run.project_dir ?? null,
+    parent_session_id: run.parent_session_id ?? null,
+    execution_mode: run.execution_mode ?? 'sync',
+    demands,
+    priority: run.priority ?? 0,
+    status: 'pending',
+    runner_id: null,
+    error: null,
+    result: null,
+    attempt: 0,
+    max_attempts: run.max_attempts ?? 1,
+    created_at: now,
+    claimed_at: null,
+    started_at: null,
+    completed_at: null,
+    timeout_at: demands === null ? null : addSeconds(now, timeoutSeconds(run)),
+  }
+}

@@ -1,0 +1,70 @@
+/** Opens the file: driver, pragmas, migrations. */
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import { type Client, loadDriver } from './driver.ts'
+import { translateOpen } from './errors.ts'
+import { migrate } from './migrate.ts'
+import * as schema from './schema.ts'
+
+export type Orm = BetterSQLite3Database<typeof schema>
+
+export interface Database {
+  client: Client
+  orm: Orm
+  path: string
+}
+
+/**
+ * - `full`: a commit is on the disk before it is acknowledged.
+ * - `normal`: a power cut may take the last moments; a crash of the process takes nothing.
+ */
+export const DURABILITIES = ['full', 'normal'] as const
+export type Durability = (typeof DURABILITIES)[number]
+
+/** SQLite's own busy wait blocks the whole process, so it is tiny; the commit lane waits instead. */
+const BUSY_TIMEOUT_MS = 1
+/** While opening and migrating nobody is served yet, so blocking is fine. */
+const OPEN_TIMEOUT_MS = 10_000
+/** The WAL file is cut back to this when it is reset. */
+const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+
+/** `file:./data/runqueue.db`, `sqlite:…` or a plain path. */
+export function databasePath(url: string): string {
+  if (url.startsWith('file://')) return fileURLToPath(url)
+  return resolve(url.replace(/^(file|sqlite):/, ''))
+}
+
+/**
+ * Opens and migrates the database file, making it and its folder where they do not exist.
+ * @throws DatabaseOpenError
+ */
+export async function openDatabase(url: string, durability: Durability): Promise<Database> {
+  const path = databasePath(url)
+  const Driver = await loadDriver()
+  let client: Client | undefined
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    client = new Driver(path, { timeout: OPEN_TIMEOUT_MS })
+    // Before the first table: pruned space can then be given back bit by bit.
+    client.pragma('auto_vacuum = INCREMENTAL')
+    client.pragma('journal_mode = WAL')
+    client.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
+    client.pragma(`journal_size_limit = ${JOURNAL_SIZE_LIMIT_BYTES}`)
+    client.pragma('foreign_keys = ON')
+    client.pragma('temp_store = MEMORY')
+    migrate(client, path)
+    client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
+    return { client, orm: drizzle({ client, schema }), path }
+  } catch (error) {
+    client?.close()
+    throw translateOpen(path, error)
+  }
+}
+
+/** A second connection, for watching what others commit. */
+export async function openWatcher(path: string): Promise<Client> {
+  const Driver = await loadDriver()
+  return new Driver(path, { readonly: true, timeout: BUSY_TIMEOUT_MS })
+}

@@ -1,0 +1,74 @@
+/** What SQLite's result codes mean to the caller of a queue. Codes: https://sqlite.org/rescode.html */
+import { DatabaseOpenError, QueueError } from '../queue/errors.ts'
+
+export function sqliteCode(error: unknown): string | null {
+  if (!(error instanceof Error)) return null
+  // Drizzle wraps driver errors; the code sits on the cause.
+  const source = error.cause instanceof Error && 'code' in error.cause ? error.cause : error
+  const code = (source as NodeJS.ErrnoException).code
+  return typeof code === 'string' && code.startsWith('SQLITE_') ? code : null
+}
+
+export const isBusy = (error: unknown): boolean =>
+  /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(error) ?? '')
+
+/** A QueueError for what the world does to a database; other errors are returned as they are. */
+export function translate(error: unknown): unknown {
+  const code = sqliteCode(error)
+  if (code === null) return error
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
+    return new QueueError('database_busy', 'the database is locked by another process', {
+      cause: error,
+    })
+  }
+  if (code === 'SQLITE_FULL') {
+    return new QueueError('database_full', 'the disk that holds the database is full', {
+      cause: error,
+    })
+  }
+  if (/^SQLITE_(READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|PROTOCOL)/.test(code)) {
+    const reason = error instanceof Error ? error.message : String(error)
+    return new QueueError('database_unavailable', `the database cannot be used: ${reason}`, {
+      cause: error,
+    })
+  }
+  return error
+}
+
+/** What a file that cannot be opened means, and what a person can do about it. */
+export function translateOpen(path: string, error: unknown): unknown {
+  if (error instanceof DatabaseOpenError) return error
+  const code = sqliteCode(error) ?? (error as NodeJS.ErrnoException).code ?? ''
+  const reason = error instanceof Error ? error.message : String(error)
+  if (code === 'SQLITE_NOTADB') {
+    return new DatabaseOpenError(
+      `${path} is not a SQLite database. Move it away, or name another file in DATABASE_URL.`,
+      error,
+    )
+  }
+  if (code.startsWith('SQLITE_CORRUPT')) {
+    return new DatabaseOpenError(
+      `${path} is damaged (${reason}). Restore it from a backup, or name another file in DATABASE_URL.`,
+      error,
+    )
+  }
+  if (/^SQLITE_(READONLY|CANTOPEN|PERM)|^E(ACCES|PERM|ROFS|NOTDIR|EXIST|ISDIR)/.test(code)) {
+    return new DatabaseOpenError(
+      `cannot write ${path} (${reason}). Check that this user may write the file and its folder, or name another file in DATABASE_URL.`,
+      error,
+    )
+  }
+  if (code.startsWith('SQLITE_BUSY')) {
+    return new DatabaseOpenError(
+      `${path} is locked by another program. Close what holds it, then start again.`,
+      error,
+    )
+  }
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
+    return new DatabaseOpenError(
+      `the disk that holds ${path} is full. Make space, then start again.`,
+      error,
+    )
+  }
+  return error
+}

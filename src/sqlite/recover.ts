@@ -1,0 +1,112 @@
+/** Recovery at start, in bounded passes: each pass changes at most one batch of each kind. */
+import { type SQL, sql } from 'drizzle-orm'
+import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
+import type { Timestamp } from '../queue/run.ts'
+import type { RecoverOptions } from '../queue/run-queue.ts'
+import { addSeconds } from '../queue/time.ts'
+import type { Orm } from './database.ts'
+import type { Follow } from './follow.ts'
+import { ended, failedAttempt, released } from './moves.ts'
+import { runs } from './schema.ts'
+import { param } from './statements.ts'
+
+export const RECOVERY_BATCH = 500
+
+/** Taken for abandoned: since before the threshold, and its runner gives no sign of life. */
+const abandoned = (since: 'claimed_at' | 'started_at' | null) => sql`
+  NOT EXISTS (
+    SELECT 1 FROM runners
+    WHERE runners.runner_id = runs.runner_id AND last_heartbeat > ${param('alive_since')})
+  ${since === null ? sql`` : sql`AND (${sql.raw(since)} IS NULL OR ${sql.raw(since)} <= ${param('before')})`}`
+
+const GUARDS = {
+  stale: {
+    released: sql`status = 'claimed' AND ${abandoned('claimed_at')}`,
+    failed: sql`status = 'running' AND ${abandoned('started_at')}`,
+    stopped: sql`status = 'stopping' AND ${abandoned(null)}`,
+  },
+  all: {
+    released: sql`status = 'claimed'`,
+    failed: sql`status = 'running'`,
+    stopped: sql`status = 'stopping'`,
+  },
+}
+
+export function prepareRecovery(orm: Orm, follow: Follow) {
+  const batch = (guard: SQL) =>
+    sql`seq IN (SELECT seq FROM runs WHERE ${guard} ORDER BY created_at LIMIT ${RECOVERY_BATCH})`
+  const moved = { session_id: runs.session_id, status: runs.status }
+  const count = (guard: SQL) =>
+    orm.select({ count: sql<number>`count(*)` }).from(runs).where(guard).prepare()
+
+  const prepared = (guards: (typeof GUARDS)['stale']) => ({
+    release: orm
+      .update(runs)
+      .set(released)
+      .where(batch(guards.released))
+      .returning(moved)
+      .prepare(),
+    fail: orm
+      .update(runs)
+      .set(failedAttempt)
+      .where(batch(guards.failed))
+      .returning(moved)
+      .prepare(),
+    stop: orm
+      .update(runs)
+      .set(ended('stopped'))
+      .where(batch(guards.stopped))
+      .returning(moved)
+      .prepare(),
+    count: {
+      released: count(guards.released),
+      failed: count(guards.failed),
+      stopped: count(guards.stopped),
+    },
+  })
+  const statements = { stale: prepared(GUARDS.stale), all: prepared(GUARDS.all) }
+
+  const values = (mode: 'stale' | 'all', options: RecoverOptions, now: Timestamp) => ({
+    now,
+    before: addSeconds(now, -options.thresholdSeconds),
+    alive_since: options.aliveSince,
+    error: mode === 'stale' ? ERRORS.restartedStale : ERRORS.restartedAll,
+  })
+
+  return {
+    /** One pass; nothing left when it changed fewer than {@link RECOVERY_BATCH} of each. */
+    recoverBatch(
+      mode: Exclude<RecoveryMode, 'none'>,
+      options: RecoverOptions,
+      now: Timestamp,
+    ): Recovered {
+      const { release, fail, stop } = statements[mode]
+      const given = values(mode, options, now)
+      const releasedRuns = release.all(given)
+      const failedRuns = fail.all(given)
+      const stoppedRuns = stop.all(given)
+      for (const { session_id, status } of [...failedRuns, ...stoppedRuns]) {
+        follow.setStatus(session_id, status as 'pending' | 'failed' | 'stopped', now)
+      }
+      return {
+        released: releasedRuns.length,
+        failed: failedRuns.length,
+        stopped: stoppedRuns.length,
+      }
+    },
+
+    countAbandoned(
+      mode: Exclude<RecoveryMode, 'none'>,
+      options: RecoverOptions,
+      now: Timestamp,
+    ): Recovered {
+      const { released, failed, stopped } = statements[mode].count
+      const given = values(mode, options, now)
+      return {
+        released: released.get(given)?.count ?? 0,
+        failed: failed.get(given)?.count ?? 0,
+        stopped: stopped.get(given)?.count ?? 0,
+      }
+    },
+  }
+}

@@ -1,0 +1,151 @@
+/** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
+import { and, eq, sql } from 'drizzle-orm'
+import { QueueError } from '../queue/errors.ts'
+import type { RunStatus, Timestamp } from '../queue/run.ts'
+import type { Completion, Failure, Report } from '../queue/run-queue.ts'
+import { TRANSITIONS } from '../queue/transitions.ts'
+import type { Orm } from './database.ts'
+import type { Follow } from './follow.ts'
+import { ended, failedAttempt } from './moves.ts'
+import { runners, runs } from './schema.ts'
+import { json, param, statusIn } from './statements.ts'
+
+/** Statuses in which the report is no news: it was made before, or comes merely late. */
+const NO_NEWS = {
+  start: ['running', 'stopping', 'completed', 'failed', 'stopped'],
+  complete: ['completed'],
+  fail: ['failed'],
+  confirm_stop: ['stopped'],
+} as const satisfies Record<string, readonly RunStatus[]>
+
+export function prepareReports(orm: Orm, follow: Follow) {
+  const heldByReporter = (from: readonly RunStatus[]) =>
+    and(
+      eq(runs.run_id, param('run_id')),
+      eq(runs.runner_id, param('runner_id')),
+      sql`(${param('claim_token')} IS NULL OR claim_token = ${param('claim_token')})`,
+      statusIn(from),
+    )
+  const moved = {
+    session_id: runs.session_id,
+    parent_session_id: runs.parent_session_id,
+    status: runs.status,
+  }
+
+  const start = orm
+    .update(runs)
+    .set({ status: 'running', started_at: param('now'), updated_at: param('now') })
+    .where(heldByReporter(TRANSITIONS.start.from))
+    .returning(moved)
+    .prepare()
+  const complete = orm
+    .update(runs)
+    .set({ ...ended('completed'), result: param('result') })
+    .where(heldByReporter(TRANSITIONS.complete.from))
+    .returning(moved)
+    .prepare()
+  const fail = orm
+    .update(runs)
+    .set(failedAttempt)
+    .where(heldByReporter(TRANSITIONS.fail.from))
+    .returning(moved)
+    .prepare()
+  const confirmStop = orm
+    .update(runs)
+    .set(ended('stopped'))
+    .where(heldByReporter(TRANSITIONS.confirm_stop.from))
+    .returning(moved)
+    .prepare()
+
+  const findRunner = orm
+    .select({ runner_id: runners.runner_id })
+    .from(runners)
+    .where(eq(runners.runner_id, param('runner_id')))
+    .prepare()
+  const findRun = orm
+    .select({ status: runs.status, runner_id: runs.runner_id, claim_token: runs.claim_token })
+    .from(runs)
+    .where(eq(runs.run_id, param('run_id')))
+    .prepare()
+
+  /** Why the report moved nothing: throws, or returns where it is merely no news. */
+  function explain(report: Report, kind: keyof typeof NO_NEWS): void {
+    const { run_id, runner_id, claim_token } = report
+    if (!findRunner.get({ runner_id })) {
+      throw new QueueError('runner_not_registered', 'Runner not registered')
+    }
+    const run = findRun.get({ run_id })
+    if (!run) throw new QueueError('run_not_found', 'Run not found')
+    const sameToken = claim_token === null || run.claim_token === claim_token
+    const retriedMeanwhile =
+      kind === 'fail' && run.status === 'pending' && claim_token !== null && sameToken
+    if (retriedMeanwhile) return
+    if (run.runner_id !== runner_id) {
+      throw new QueueError('run_not_held', `Run ${run_id} is not held by runner ${runner_id}`)
+    }
+    if (!sameToken) {
+      throw new QueueError(
+        'claim_token_mismatch',
+        `Run ${run_id} was claimed again since: this claim_token is outdated`,
+      )
+    }
+    if ((NO_NEWS[kind] as readonly RunStatus[]).includes(run.status)) return
+    throw new QueueError(
+      'run_wrong_status',
+      `Run ${run_id} is ${run.status}: it must be ${TRANSITIONS[kind].from.join(', ')}`,
+    )
+  }
+
+  return {
+    start(report: Report, now: Timestamp): void {
+      const run = start.get({ ...report, now })
+      if (!run) {
+        explain(report, 'start')
+        return
+      }
+      follow.setStarted({ ...run, runner_id: report.runner_id }, now)
+      follow.addEvent({
+        session_id: run.session_id,
+        run_id: report.run_id,
+        event_type: 'run_start',
+        timestamp: now,
+        payload: {},
+      })
+    },
+
+    complete(completion: Completion, now: Timestamp): void {
+      const { run_id, session_status } = completion
+      const run = complete.get({ ...completion, result: json(completion.result), now })
+      if (!run) {
+        explain(completion, 'complete')
+        return
+      }
+      follow.setStatus(run.session_id, session_status, now)
+      follow.addEvent({
+        session_id: run.session_id,
+        run_id,
+        event_type: 'run_completed',
+        timestamp: now,
+        payload: { exit_code: 0, reason: 'completed' },
+      })
+    },
+
+    fail(failure: Failure, now: Timestamp): void {
+      const run = fail.get({ ...failure, now })
+      if (!run) {
+        explain(failure, 'fail')
+        return
+      }
+      follow.setStatus(run.session_id, run.status === 'pending' ? 'pending' : 'failed', now)
+    },
+
+    confirmStop(report: Report, now: Timestamp): void {
+      const run = confirmStop.get({ ...report, now })
+      if (!run) {
+        explain(report, 'confirm_stop')
+        return
+      }
+      follow.setStatus(run.session_id, 'stopped', now)
+    },
+  }
+}

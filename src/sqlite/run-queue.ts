@@ -1,0 +1,123 @@
+/** The RunQueue on SQLite: writes go through the commit lane, reads straight to the connection. */
+import { sql } from 'drizzle-orm'
+import { QueueError } from '../queue/errors.ts'
+import type { Recovered } from '../queue/recovery.ts'
+import type { Run, Timestamp } from '../queue/run.ts'
+import type { RunQueue } from '../queue/run-queue.ts'
+import { addSeconds } from '../queue/time.ts'
+import { prepareAdd } from './add.ts'
+import { prepareClaims } from './claim.ts'
+import type { CommitLane } from './commit-lane.ts'
+import type { Orm } from './database.ts'
+import type { Follow } from './follow.ts'
+import { prepareLists } from './list.ts'
+import { prepareRecovery, RECOVERY_BATCH } from './recover.ts'
+import { prepareReports } from './report.ts'
+import { runs } from './schema.ts'
+import { json, param, runColumns } from './statements.ts'
+import type { Stops } from './stop.ts'
+import type { Sweeps } from './sweep.ts'
+
+interface Parts {
+  orm: Orm
+  lane: CommitLane
+  follow: Follow
+  stops: Stops
+  sweeps: Sweeps
+}
+
+export function createRunQueue({ orm, lane, follow, stops, sweeps }: Parts): RunQueue {
+  const { add, retry } = prepareAdd(orm)
+  const claims = prepareClaims(orm)
+  const reports = prepareReports(orm, follow)
+  const recovery = prepareRecovery(orm, follow)
+  const lists = prepareLists(orm)
+
+  const setDemands = orm
+    .update(runs)
+    .set({
+      demands: param('demands'),
+      timeout_at: param('timeout_at'),
+      timeout_seconds: param('timeout_seconds'),
+      updated_at: param('now'),
+    })
+    .where(sql`run_id = ${param('run_id')} AND status = 'pending'`)
+    .returning(runColumns)
+    .prepare()
+
+  return {
+    add: (run, now) => lane.write(() => add(run, now)),
+
+    addMany: (newRuns, now) =>
+      lane.write(() =>
+        newRuns.map((run, index) => {
+          try {
+            return add(run, now)
+          } catch (error) {
+            if (!(error instanceof QueueError)) throw error
+            throw new QueueError(error.code, `run ${index}: ${error.message}`, { facts: { index } })
+          }
+        }),
+      ),
+
+    claim: (claim, now) => lane.write(() => claims.claim(claim, now)),
+    release: (run_id, token, now) => lane.write(() => claims.release(run_id, token, now)),
+
+    start: (report, now) => lane.write(() => reports.start(report, now)),
+    complete: (completion, now) => lane.write(() => reports.complete(completion, now)),
+    fail: (failure, now) => lane.write(() => reports.fail(failure, now)),
+    confirmStop: (report, now) => lane.write(() => reports.confirmStop(report, now)),
+
+    stop: (run_id, now) => lane.write(() => stops.stop(run_id, now)),
+    async takeStops(runner_id, now, resendBefore) {
+      if (!stops.hasStops(runner_id, resendBefore)) return { run_ids: [], session_ids: [] }
+      return await lane.write(() => stops.takeStops(runner_id, now, resendBefore))
+    },
+
+    retry: (run_id, new_run_id, now) => lane.write(() => retry(run_id, new_run_id, now)),
+
+    setDemands: (run_id, demands, timeout_seconds, now) =>
+      lane.write((): Run => {
+        const waits = demands === null ? null : timeout_seconds
+        const run = setDemands.get({
+          run_id,
+          demands: json(demands),
+          timeout_at: waits === null ? null : addSeconds(now, waits),
+          timeout_seconds: waits,
+          now,
+        })
+        if (run) return run
+        const found = lists.get(run_id)
+        if (!found) throw new QueueError('run_not_found', 'Run not found')
+        throw new QueueError(
+          'run_wrong_status',
+          `Run ${run_id} is ${found.status}: only a pending run's demands can change`,
+        )
+      }),
+
+    get: async (run_id) => lists.get(run_id),
+    pending: async (limit) => lists.pending(limit),
+    active: async (limit) => lists.active(limit),
+    activeOfSession: async (session_id) => lists.activeOfSession(session_id),
+    list: async (filter) => lists.list(filter),
+
+    async recover(mode, options, now): Promise<Recovered> {
+      const total: Recovered = { released: 0, failed: 0, stopped: 0 }
+      if (mode === 'none') return total
+      if (options.dryRun) return recovery.countAbandoned(mode, options, now)
+      for (;;) {
+        const pass = await lane.write(() => recovery.recoverBatch(mode, options, now))
+        total.released += pass.released
+        total.failed += pass.failed
+        total.stopped += pass.stopped
+        if (Math.max(...Object.values(pass)) < RECOVERY_BATCH) return total
+      }
+    },
+
+    failTimedOut: (now, limit) => lane.write(() => sweeps.failTimedOut(now, limit)),
+    releaseUnstarted: (before: Timestamp, now, limit) =>
+      lane.write(() => sweeps.releaseUnstarted(before, now, limit)),
+    settleUnconfirmedStops: (before: Timestamp, now, limit) =>
+      lane.write(() => sweeps.settleUnconfirmedStops(before, now, limit)),
+  }
+}

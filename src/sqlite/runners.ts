@@ -1,0 +1,144 @@
+/** The registry of runners on SQLite. */
+import { asc, eq, sql } from 'drizzle-orm'
+import { QueueError } from '../queue/errors.ts'
+import type { Run, Timestamp } from '../queue/run.ts'
+import type { Runner } from '../queue/runner.ts'
+import type { LostRunner, Runners } from '../queue/runners.ts'
+import type { CommitLane } from './commit-lane.ts'
+import type { Orm } from './database.ts'
+import { runners } from './schema.ts'
+import { json, param } from './statements.ts'
+import type { Sweeps } from './sweep.ts'
+
+const runnerColumns = {
+  runner_id: runners.runner_id,
+  hostname: runners.hostname,
+  project_dir: runners.project_dir,
+  executor_type: runners.executor_type,
+  executor_profile: runners.executor_profile,
+  executor: runners.executor,
+  tags: runners.tags,
+  require_matching_tags: runners.require_matching_tags,
+  registered_at: runners.registered_at,
+  last_heartbeat: runners.last_heartbeat,
+  deregistered_at: runners.deregistered_at,
+}
+
+export function createRunners(orm: Orm, lane: CommitLane, sweeps: Sweeps): Runners {
+  const register = orm
+    .insert(runners)
+    .values({
+      runner_id: param('runner_id'),
+      hostname: param('hostname'),
+      project_dir: param('project_dir'),
+      executor_type: param('executor_type'),
+      executor_profile: param('executor_profile'),
+      executor: param('executor'),
+      agents: param('agents'),
+      tags: sql`coalesce(${param('tags')}, '[]')`,
+      require_matching_tags: param('require_matching_tags'),
+      registered_at: param('now'),
+      last_heartbeat: param('now'),
+    })
+    .onConflictDoUpdate({
+      target: runners.runner_id,
+      set: {
+        executor_type: sql`coalesce(excluded.executor_type, runners.executor_type)`,
+        executor: sql`coalesce(excluded.executor, runners.executor)`,
+        agents: sql`coalesce(excluded.agents, runners.agents)`,
+        tags: sql`coalesce(${param('tags')}, runners.tags)`,
+        require_matching_tags: sql`excluded.require_matching_tags`,
+        last_heartbeat: param('now'),
+        deregistered_at: null,
+      },
+      setWhere: sql`runners.last_heartbeat <= ${param('stale_before')}`,
+    })
+    .returning(runnerColumns)
+    .prepare()
+
+  const get = orm
+    .select(runnerColumns)
+    .from(runners)
+    .where(eq(runners.runner_id, param('runner_id')))
+    .prepare()
+  const list = orm
+    .select(runnerColumns)
+    .from(runners)
+    .orderBy(asc(runners.registered_at), asc(runners.runner_id))
+    .limit(sql.placeholder('limit'))
+    .prepare()
+  const heartbeat = orm
+    .update(runners)
+    .set({ last_heartbeat: param('now') })
+    .where(eq(runners.runner_id, param('runner_id')))
+    .prepare()
+  const deregister = orm
+    .update(runners)
+    .set({ deregistered_at: sql`coalesce(deregistered_at, ${param('now')})` })
+    .where(eq(runners.runner_id, param('runner_id')))
+    .prepare()
+  const remove = orm
+    .delete(runners)
+    .where(eq(runners.runner_id, param('runner_id')))
+    .prepare()
+  const silent = orm
+    .select({ runner_id: runners.runner_id })
+    .from(runners)
+    .where(sql`last_heartbeat <= ${param('silent_since')}`)
+    .orderBy(asc(runners.last_heartbeat))
+    .limit(sql.placeholder('limit'))
+    .prepare()
+
+  function removeNow(runner_id: string, now: Timestamp): Run[] {
+    if (remove.run({ runner_id }).changes === 0) {
+      throw new QueueError('runner_not_found', 'Runner not found')
+    }
+    return sweeps.loseRunner(runner_id, now)
+  }
+
+  return {
+    register: (runner, now, stale_before) =>
+      lane.write((): Runner => {
+        const registered = register.get({
+          ...runner,
+          executor: json(runner.executor),
+          agents: json(runner.agents),
+          tags: json(runner.tags),
+          require_matching_tags: runner.require_matching_tags ? 1 : 0,
+          now,
+          stale_before,
+        })
+        if (registered) return registered
+        const { runner_id, hostname, project_dir, executor_profile, executor_type } = runner
+        throw new QueueError(
+          'duplicate_runner',
+          `Runner with identity (${[hostname, project_dir, executor_profile ?? executor_type].join(', ')}) is already registered and online as ${runner_id}`,
+          { facts: { runner_id, hostname, project_dir, executor_profile, executor_type } },
+        )
+      }),
+
+    get: async (runner_id) => get.get({ runner_id }) ?? null,
+    list: async (limit) => list.all({ limit }),
+
+    heartbeat: (runner_id, now) =>
+      lane.write(() => {
+        if (heartbeat.run({ runner_id, now }).changes > 0) return
+        throw new QueueError('runner_not_registered', 'Runner not registered')
+      }),
+
+    deregister: (runner_id, now) =>
+      lane.write(() => {
+        if (deregister.run({ runner_id, now }).changes > 0) return
+        throw new QueueError('runner_not_found', 'Runner not found')
+      }),
+
+    remove: (runner_id, now) => lane.write(() => removeNow(runner_id, now)),
+
+    removeLost: (silent_since, now, limit) =>
+      lane.write((): LostRunner[] =>
+        silent
+          .all({ silent_since, limit })
+          .map(({ runner_id }) => ({ runner_id, runs: removeNow(runner_id, now) })),
+      ),
+  }
+}

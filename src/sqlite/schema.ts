@@ -1,0 +1,187 @@
+/**
+ * The tables on SQLite. `drizzle/sqlite` is generated from here (`npm run generate`); the triggers
+ * that write `run_events` are a migration of their own, since Drizzle does not model triggers.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  check,
+  index,
+  integer,
+  real,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core'
+import { DEMAND_PROPERTIES, type DemandProperty, type Demands } from '../queue/demands.ts'
+import {
+  EXECUTION_MODES,
+  type JsonObject,
+  type JsonValue,
+  RUN_STATUSES,
+  RUN_TYPES,
+  type RunResult,
+} from '../queue/run.ts'
+import { SESSION_STATUSES } from '../queue/session.ts'
+
+const json = <T>(name: string) => text(name, { mode: 'json' }).$type<T>()
+const words = (list: readonly string[]) => sql.raw(list.map((word) => `'${word}'`).join(', '))
+/** An unset demand is '' in the key: it is one value like the others, and no real one is empty. */
+const wanted = (property: DemandProperty) => `json_quote(coalesce(demands ->> '$.${property}', ''))`
+
+/**
+ * What a run demands as one JSON array, `["host","dir","type","profile","tag",…]`: the text that the
+ * claim seeks by. SQLite allows no subquery here, so the tags are spliced in as they stand.
+ */
+const demandKey = sql.raw(
+  `'[' || ${DEMAND_PROPERTIES.map(wanted).join(` || ',' || `)} || ` +
+    `iif(coalesce(demands ->> '$.tags', '[]') = '[]', ']', ',' || substr(demands ->> '$.tags', 2))`,
+)
+
+export const sessions = sqliteTable(
+  'sessions',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    session_id: text().notNull().unique(),
+    status: text({ enum: SESSION_STATUSES }).notNull(),
+    created_at: text().notNull(),
+    project_dir: text(),
+    agent_name: text(),
+    last_resumed_at: text(),
+    parent_session_id: text(),
+    executor_session_id: text(),
+    executor_profile: text(),
+    /** Executors of the older generation bind with their type instead of a profile. */
+    executor_type: text(),
+    hostname: text(),
+    /** Who served it last: that runner is told when an idle session is to stop. */
+    runner_id: text(),
+    stop_sent_at: text(),
+    updated_at: text().notNull(),
+  },
+  (table) => [
+    index('idx_sessions_runner').on(table.runner_id).where(sql`runner_id IS NOT NULL`),
+    index('idx_sessions_stopping').on(table.runner_id).where(sql`status = 'stopping'`),
+    check('sessions_status', sql`status IN (${words(SESSION_STATUSES)})`),
+  ],
+)
+
+export const runs = sqliteTable(
+  'runs',
+  {
+    /** Insertion order, which breaks ties between equal created_at; never reused. */
+    seq: integer().primaryKey({ autoIncrement: true }),
+    run_id: text().notNull().unique(),
+    session_id: text()
+      .notNull()
+      .references(() => sessions.session_id, { onDelete: 'cascade' }),
+    type: text({ enum: RUN_TYPES }).notNull(),
+    agent_name: text(),
+    parameters: json<JsonObject>('parameters').notNull(),
+    prompt: text().generatedAlwaysAs(sql`parameters ->> '$.prompt'`, { mode: 'virtual' }),
+    scope: json<JsonObject>('scope'),
+    project_dir: text(),
+    parent_session_id: text(),
+    execution_mode: text({ enum: EXECUTION_MODES }).notNull().default('sync'),
+    demands: json<Demands>('demands'),
+    demand_key: text().generatedAlwaysAs(demandKey, { mode: 'virtual' }),
+    priority: integer().notNull().default(0),
+    status: text({ enum: RUN_STATUSES }).notNull().default('pending'),
+    runner_id: text(),
+    error: text(),
+    result: json<RunResult>('result'),
+    attempt: integer().notNull().default(0),
+    max_attempts: integer().notNull().default(1),
+    claim_token: text(),
+    claim_key: text(),
+    idempotency_key: text(),
+    idempotency_fingerprint: text(),
+    created_at: text().notNull().default(sql`(strftime('%Y-%m-%dT%H:%M:%fZ'))`),
+    claimed_at: text(),
+    started_at: text(),
+    completed_at: text(),
+    timeout_at: text(),
+    /** From which timeout_at is renewed when the run is pending again. */
+    timeout_seconds: real(),
+    /** When the stop was handed to the runner; handed again if it is not confirmed in time. */
+    stop_sent_at: text(),
+    updated_at: text().notNull().default(sql`(strftime('%Y-%m-%dT%H:%M:%fZ'))`),
+  },
+  (table) => [
+    index('idx_runs_status_created').on(table.status, table.created_at),
+    index('idx_runs_session').on(table.session_id, table.created_at),
+    index('idx_runs_runner')
+      .on(table.runner_id, table.created_at)
+      .where(sql`runner_id IS NOT NULL`),
+    // The claim seeks in this one: pending runs only, grouped by what they demand, in claim order.
+    index('idx_runs_claim')
+      .on(table.demand_key, sql`priority DESC`, table.created_at)
+      .where(sql`status = 'pending'`),
+    index('idx_runs_timeout')
+      .on(table.timeout_at)
+      .where(sql`status = 'pending' AND timeout_at IS NOT NULL`),
+    index('idx_runs_stopping').on(table.runner_id).where(sql`status = 'stopping'`),
+    index('idx_runs_claim_key').on(table.claim_key).where(sql`claim_key IS NOT NULL`),
+    uniqueIndex('idx_runs_idempotency')
+      .on(table.idempotency_key)
+      .where(sql`idempotency_key IS NOT NULL`),
+    check('runs_status', sql`status IN (${words(RUN_STATUSES)})`),
+    check('runs_type', sql`type IN (${words(RUN_TYPES)})`),
+    check('runs_execution_mode', sql`execution_mode IN (${words(EXECUTION_MODES)})`),
+    check('runs_parameters', sql`json_type(parameters) = 'object'`),
+    check(
+      'runs_demands',
+      sql`demands IS NULL OR (json_type(demands) = 'object' AND coalesce(json_type(demands, '$.tags'), 'array') = 'array')`,
+    ),
+  ],
+)
+
+/** What happened to runs, in order of commit: written by triggers, so that no change is missed. */
+export const runEvents = sqliteTable('run_events', {
+  event_id: integer().primaryKey({ autoIncrement: true }),
+  run_seq: integer().notNull(),
+  at: text().notNull(),
+  from_status: text({ enum: RUN_STATUSES }),
+  to_status: text({ enum: RUN_STATUSES }).notNull(),
+  runner_id: text(),
+})
+
+export const sessionEvents = sqliteTable(
+  'session_events',
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    session_id: text()
+      .notNull()
+      .references(() => sessions.session_id, { onDelete: 'cascade' }),
+    /** The run that was active when the event came. */
+    run_id: text(),
+    event_type: text().notNull(),
+    timestamp: text().notNull(),
+    /** Everything else that the event carries. */
+    payload: json<Record<string, JsonValue>>('payload').notNull(),
+  },
+  (table) => [index('idx_session_events_session').on(table.session_id, table.id)],
+)
+
+export const runners = sqliteTable(
+  'runners',
+  {
+    runner_id: text().primaryKey(),
+    hostname: text().notNull(),
+    project_dir: text().notNull(),
+    executor_type: text(),
+    executor_profile: text(),
+    executor: json<JsonObject>('executor'),
+    agents: json<JsonObject[]>('agents'),
+    tags: json<string[]>('tags').notNull(),
+    require_matching_tags: integer({ mode: 'boolean' }).notNull(),
+    registered_at: text().notNull(),
+    last_heartbeat: text().notNull(),
+    deregistered_at: text(),
+  },
+  (table) => [
+    index('idx_runners_heartbeat').on(table.last_heartbeat),
+    index('idx_runners_deregistered')
+      .on(table.deregistered_at)
+      .where(sql`deregistered_at IS NOT NULL`),
+  ],
+)

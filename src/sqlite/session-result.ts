@@ -1,0 +1,86 @@
+/** What a session came to. Executors tell it in three ways, which are looked for in order. */
+import { sql } from 'drizzle-orm'
+import { QueueError } from '../queue/errors.ts'
+import type { JsonValue } from '../queue/run.ts'
+import type { Session, SessionEvent, SessionResult } from '../queue/session.ts'
+import type { Orm } from './database.ts'
+import { runs, sessionEvents } from './schema.ts'
+import { param } from './statements.ts'
+
+export function prepareSessionResult(orm: Orm) {
+  const latestCompleted = orm
+    .select({ run_id: runs.run_id, result: runs.result })
+    .from(runs)
+    .where(sql`session_id = ${param('session_id')} AND status = 'completed'`)
+    .orderBy(sql`created_at DESC, seq DESC`)
+    .limit(1)
+    .prepare()
+
+  /** Events of the run, or of none (they came while no run was active). */
+  const latestEvent = orm
+    .select()
+    .from(sessionEvents)
+    .where(
+      sql`session_id = ${param('session_id')} AND (run_id = ${param('run_id')} OR run_id IS NULL)
+        AND event_type = ${param('event_type')}
+        AND (${param('role')} IS NULL OR payload ->> '$.role' = ${param('role')})`,
+    )
+    .orderBy(sql`id DESC`)
+    .limit(1)
+    .prepare()
+
+  function find(session_id: string): SessionResult | null {
+    const run = latestCompleted.get({ session_id })
+    if (run?.result) return { result_text: run.result.text, result_data: run.result.data }
+    const run_id = run?.run_id ?? null
+    const told = latestEvent.get({ session_id, run_id, event_type: 'result', role: null })
+    if (told) {
+      const { result_text, result_data } = sessionEvent(told)
+      return { result_text, result_data }
+    }
+    // Executors of the older generation send no result: their last message is it.
+    const said = latestEvent.get({ session_id, run_id, event_type: 'message', role: 'assistant' })
+    const text = said && messageText(sessionEvent(said).content)
+    return text ? { result_text: text, result_data: null } : null
+  }
+
+  return function result(session: Session): SessionResult {
+    if (session.status !== 'finished' && session.status !== 'idle') {
+      throw new QueueError('session_not_finished', 'Session not finished or idle')
+    }
+    const found = find(session.session_id)
+    if (!found) throw new QueueError('result_not_found', 'No result found')
+    return found
+  }
+}
+
+type StoredEvent = typeof sessionEvents.$inferSelect
+
+/** Every key is there, null when unset. */
+export function sessionEvent({ id, session_id, event_type, timestamp, payload }: StoredEvent) {
+  return {
+    id,
+    session_id,
+    event_type,
+    timestamp,
+    tool_name: null,
+    tool_input: null,
+    tool_output: null,
+    error: null,
+    exit_code: null,
+    reason: null,
+    role: null,
+    content: null,
+    result_text: null,
+    result_data: null,
+    ...payload,
+  } as SessionEvent
+}
+
+/** Messages are a list of blocks; the first says what was said. */
+function messageText(content: JsonValue): string | null {
+  if (typeof content === 'string') return content
+  const block = Array.isArray(content) ? content[0] : null
+  const text = block && typeof block === 'object' && !Array.isArray(block) ? block['text'] : null
+  return typeof text === 'string' ? text : null
+}

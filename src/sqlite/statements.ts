@@ -1,0 +1,62 @@
+/** What the prepared statements of this engine share. */
+import { type SQL, sql } from 'drizzle-orm'
+import type { RunStatus } from '../queue/run.ts'
+import { runs, sessions } from './schema.ts'
+
+/** A named parameter of a prepared statement. JSON goes in as text (see {@link json}). */
+export const param = <T = unknown>(name: string): SQL<T> => sql<T>`${sql.placeholder(name)}`
+
+/** JSON as it is stored: null stays NULL. */
+export const json = (value: unknown): string | null =>
+  value === null || value === undefined ? null : JSON.stringify(value)
+
+/**
+ * `status IN (…)` with the words spelled out: SQLite uses a partial index only when the statement
+ * itself shows that its condition holds, which a bound parameter does not.
+ */
+export function statusIn(statuses: readonly RunStatus[]): SQL {
+  const words = statuses.map((status) => `'${status}'`).join(', ')
+  return sql.raw(statuses.length === 1 ? `status = ${words}` : `status IN (${words})`)
+}
+
+export const runColumns = {
+  run_id: runs.run_id,
+  session_id: runs.session_id,
+  type: runs.type,
+  agent_name: runs.agent_name,
+  prompt: runs.prompt,
+  parameters: runs.parameters,
+  scope: runs.scope,
+  project_dir: runs.project_dir,
+  parent_session_id: runs.parent_session_id,
+  execution_mode: runs.execution_mode,
+  demands: runs.demands,
+  priority: runs.priority,
+  status: runs.status,
+  runner_id: runs.runner_id,
+  error: runs.error,
+  result: runs.result,
+  attempt: runs.attempt,
+  max_attempts: runs.max_attempts,
+  created_at: runs.created_at,
+  claimed_at: runs.claimed_at,
+  started_at: runs.started_at,
+  completed_at: runs.completed_at,
+  timeout_at: runs.timeout_at,
+}
+
+/** The claim token comes along where the run is handed to its runner. */
+export const claimedRunColumns = { ...runColumns, claim_token: sql<string>`${runs.claim_token}` }
+
+export const sessionColumns = {
+  session_id: sessions.session_id,
+  status: sessions.status,
+  created_at: sessions.created_at,
+  project_dir: sessions.project_dir,
+  agent_name: sessions.agent_name,
+  last_resumed_at: sessions.last_resumed_at,
+  parent_session_id: sessions.parent_session_id,
+  executor_session_id: sessions.executor_session_id,
+  executor_profile: sessions.executor_profile,
+  hostname: sessions.hostname,
+}

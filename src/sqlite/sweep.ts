@@ -1,0 +1,122 @@
+/**
+ * What time brings to runs: time-outs, claims that never started, stops nobody confirmed, runners
+ * that went away. Each is one bounded statement that returns what it changed, so that any number of
+ * processes may sweep at once.
+ */
+import { type SQL, sql } from 'drizzle-orm'
+import { ERRORS } from '../queue/recovery.ts'
+import type { Run, Timestamp } from '../queue/run.ts'
+import { TRANSITIONS } from '../queue/transitions.ts'
+import type { Orm } from './database.ts'
+import type { Follow } from './follow.ts'
+import { ended, failedAttempt, released } from './moves.ts'
+import { runs, sessions } from './schema.ts'
+import { param, runColumns, statusIn } from './statements.ts'
+
+/** The guard, with the batch chosen by `order`, which an index gives. */
+const batch = (guard: SQL, order: SQL) =>
+  sql`seq IN (SELECT seq FROM ${runs} WHERE ${guard} ORDER BY ${order} LIMIT ${param('limit')})`
+
+export type Sweeps = ReturnType<typeof prepareSweeps>
+
+export function prepareSweeps(orm: Orm, follow: Follow) {
+  const timedOut = orm
+    .update(runs)
+    .set({ ...ended(TRANSITIONS.time_out.to), error: ERRORS.noMatch })
+    .where(batch(sql`status = 'pending' AND timeout_at <= ${param('now')}`, sql.raw('timeout_at')))
+    .returning(runColumns)
+    .prepare()
+
+  const unstarted = orm
+    .update(runs)
+    .set(released)
+    .where(
+      batch(
+        sql`${statusIn(TRANSITIONS.release.from)} AND claimed_at <= ${param('claimed_before')}`,
+        sql.raw('created_at'),
+      ),
+    )
+    .returning(runColumns)
+    .prepare()
+
+  const unconfirmed = orm
+    .update(runs)
+    .set(ended('stopped'))
+    .where(
+      batch(
+        sql`status = 'stopping' AND updated_at <= ${param('requested_before')}`,
+        sql.raw('created_at'),
+      ),
+    )
+    .returning(runColumns)
+    .prepare()
+  const unconfirmedSessions = orm
+    .update(sessions)
+    .set({ status: 'stopped', updated_at: param('now') })
+    .where(sql`status = 'stopping' AND updated_at <= ${param('requested_before')}`)
+    .prepare()
+
+  // `+runner_id`: held runs are few, all runs of a runner may be many; the plus keeps SQLite
+  // from choosing the index on runner_id.
+  const heldBy = sql`+runner_id = ${param('runner_id')}`
+  const releaseHeld = orm
+    .update(runs)
+    .set(released)
+    .where(sql`status = 'claimed' AND ${heldBy}`)
+    .returning(runColumns)
+    .prepare()
+  const failHeld = orm
+    .update(runs)
+    .set(failedAttempt)
+    .where(sql`status = 'running' AND ${heldBy}`)
+    .returning(runColumns)
+    .prepare()
+  const stopHeld = orm
+    .update(runs)
+    .set(ended('stopped'))
+    .where(sql`status = 'stopping' AND ${heldBy}`)
+    .returning(runColumns)
+    .prepare()
+  const endIdleSessions = orm
+    .update(sessions)
+    .set({
+      status: sql`CASE status WHEN 'idle' THEN 'finished' ELSE 'stopped' END`,
+      updated_at: param('now'),
+    })
+    .where(sql`runner_id = ${param('runner_id')} AND status IN ('idle', 'stopping')`)
+    .prepare()
+
+  /** Sessions take the status of the run; a run that waits again makes its session wait. */
+  function followRuns(changed: Run[], now: Timestamp): Run[] {
+    for (const { session_id, status } of changed) {
+      if (status === 'pending' || status === 'failed' || status === 'stopped') {
+        follow.setStatus(session_id, status, now)
+      }
+    }
+    return changed
+  }
+
+  return {
+    failTimedOut: (now: Timestamp, limit: number): Run[] =>
+      followRuns(timedOut.all({ now, limit }), now),
+
+    /** The session of a claim that never started still waits: nothing to follow. */
+    releaseUnstarted: (claimed_before: Timestamp, now: Timestamp, limit: number): Run[] =>
+      unstarted.all({ claimed_before, now, limit }),
+
+    settleUnconfirmedStops(requested_before: Timestamp, now: Timestamp, limit: number): Run[] {
+      const stopped = followRuns(unconfirmed.all({ requested_before, now, limit }), now)
+      unconfirmedSessions.run({ requested_before, now })
+      return stopped
+    },
+
+    /** The runner is gone: what it held is settled. */
+    loseRunner(runner_id: string, now: Timestamp): Run[] {
+      const values = { runner_id, now, error: ERRORS.runnerLost }
+      const changed = [...releaseHeld.all(values), ...failHeld.all(values), ...stopHeld.all(values)]
+      followRuns(changed, now)
+      endIdleSessions.run(values)
+      return changed
+    },
+  }
+}
