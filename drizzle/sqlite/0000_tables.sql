@@ -7,6 +7,11 @@ CREATE TABLE `run_events` (
 	`runner_id` text
 );
 --> statement-breakpoint
+CREATE TABLE `runner_signals` (
+	`signal_id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`runner_id` text NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE `runners` (
 	`runner_id` text PRIMARY KEY NOT NULL,
 	`hostname` text NOT NULL,
@@ -23,7 +28,6 @@ CREATE TABLE `runners` (
 );
 --> statement-breakpoint
 CREATE INDEX `idx_runners_heartbeat` ON `runners` (`last_heartbeat`);--> statement-breakpoint
-CREATE INDEX `idx_runners_deregistered` ON `runners` (`deregistered_at`) WHERE deregistered_at IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `runs` (
 	`seq` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`run_id` text NOT NULL,

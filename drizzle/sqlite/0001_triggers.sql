@@ -27,3 +27,25 @@ BEGIN
     FROM (SELECT DISTINCT value FROM json_each(NEW.demands, '$.tags') ORDER BY value)))
   WHERE seq = NEW.seq;
 END;
+--> statement-breakpoint
+CREATE TRIGGER runners_deregistered AFTER UPDATE OF deregistered_at ON runners
+WHEN NEW.deregistered_at IS NOT NULL AND OLD.deregistered_at IS NULL
+BEGIN
+  INSERT INTO runner_signals (runner_id) VALUES (NEW.runner_id);
+END;
+--> statement-breakpoint
+CREATE TRIGGER runners_removed AFTER DELETE ON runners
+BEGIN
+  INSERT INTO runner_signals (runner_id) VALUES (OLD.runner_id);
+END;
+--> statement-breakpoint
+CREATE TRIGGER sessions_stopping AFTER UPDATE OF status ON sessions
+WHEN NEW.status = 'stopping' AND OLD.status <> 'stopping' AND NEW.runner_id IS NOT NULL
+BEGIN
+  INSERT INTO runner_signals (runner_id) VALUES (NEW.runner_id);
+END;
+--> statement-breakpoint
+CREATE TRIGGER runner_signals_bounded AFTER INSERT ON runner_signals
+BEGIN
+  DELETE FROM runner_signals WHERE signal_id <= NEW.signal_id - 10000;
+END;

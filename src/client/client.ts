@@ -10,6 +10,7 @@ import type { ClaimedRunView, RunnerView, RunView } from '../http/views.ts'
 import type { DemandsInput } from '../queue/demands.ts'
 import type { ExecutionMode, JsonObject, JsonValue, RunStatus, RunType } from '../queue/run.ts'
 import type { Session, SessionStatus } from '../queue/session.ts'
+import { ApiError, apiError, ConnectionError } from './errors.ts'
 
 export interface AddRunRequest {
   type: RunType
@@ -88,31 +89,6 @@ export interface Report {
   claim_token?: string
 }
 
-/** The server answered, and the answer is no. `code` is stable, `message` is for people. */
-export class ApiError extends Error {
-  readonly status: number
-  readonly code: string
-  readonly detail: unknown
-  readonly retryAfterSeconds: number | null
-
-  constructor(status: number, body: ErrorBody, retryAfterSeconds: number | null) {
-    super(body.message)
-    this.name = 'ApiError'
-    this.status = status
-    this.code = body.code
-    this.detail = body.detail
-    this.retryAfterSeconds = retryAfterSeconds
-  }
-}
-
-/** No answer came: nothing listens there, the connection broke, or the time was up. */
-export class ConnectionError extends Error {
-  constructor(url: string, cause: unknown) {
-    super(`cannot reach runqueue at ${url}: ${causeOf(cause)}`, { cause })
-    this.name = 'ConnectionError'
-  }
-}
-
 export interface ClientOptions {
   /** Where the server listens, for example `http://127.0.0.1:8765`. */
   url: string
@@ -125,12 +101,6 @@ interface RequestOptions {
   /** How long the answer may take, in seconds: 30 unless the call itself waits longer. */
   timeoutSeconds?: number
   signal?: AbortSignal | undefined
-}
-
-interface ErrorBody {
-  code: string
-  message: string
-  detail: unknown
 }
 
 const TIMEOUT_SECONDS = 30
@@ -195,8 +165,8 @@ export class RunqueueClient {
     return this.#request('GET', `/sessions/${encodeURIComponent(sessionId)}/status`)
   }
 
-  listRunners(): Promise<{ runners: RunnerView[] }> {
-    return this.#request('GET', '/runners')
+  listRunners(signal?: AbortSignal): Promise<{ runners: RunnerView[] }> {
+    return this.#request('GET', '/runners', { signal })
   }
 
   registerRunner(runner: RegisterRequest): Promise<RegisterAnswer> {
@@ -260,49 +230,41 @@ export class RunqueueClient {
     for (const [name, value] of Object.entries(options.query ?? {})) {
       if (value !== undefined) url.searchParams.set(name, String(value))
     }
-    const timeout = AbortSignal.timeout((options.timeoutSeconds ?? TIMEOUT_SECONDS) * 1000)
-    const signal = options.signal ? AbortSignal.any([timeout, options.signal]) : timeout
-    const init: RequestInit = { method, signal }
+    const seconds = options.timeoutSeconds ?? TIMEOUT_SECONDS
+    const init: RequestInit = { method }
     if (options.body !== undefined) {
       init.body = JSON.stringify(options.body)
       init.headers = { 'content-type': 'application/json' }
     }
+    const abort = new AbortController()
+    const timer = setTimeout(
+      () => abort.abort(new Error(`no answer within ${seconds}s`)),
+      seconds * 1000,
+    )
+    const cancel = () => abort.abort(options.signal?.reason)
+    // By hand, not AbortSignal.any: on Node 20 that leaves an entry in the signal per request,
+    // and a runner polls with one signal for as long as it lives.
+    options.signal?.addEventListener('abort', cancel)
+    if (options.signal?.aborted) cancel()
     try {
-      const answer = await this.#fetch(url, init)
+      const answer = await this.#fetch(url, { ...init, signal: abort.signal })
       const text = await answer.text()
-      if (answer.ok) return (text === '' ? null : JSON.parse(text)) as T
-      throw new ApiError(answer.status, errorBody(answer.status, text), retryAfter(answer))
+      if (!answer.ok) throw apiError(answer, text)
+      return parse<T>(text)
     } catch (error) {
       if (error instanceof ApiError || options.signal?.aborted) throw error
       throw new ConnectionError(this.url, error)
+    } finally {
+      clearTimeout(timer)
+      options.signal?.removeEventListener('abort', cancel)
     }
   }
 }
 
-/** Proxies and other servers answer errors in shapes of their own; make them ours. */
-function errorBody(status: number, text: string): ErrorBody {
-  let body: Partial<ErrorBody> = {}
+function parse<T>(text: string): T {
   try {
-    body = (JSON.parse(text) ?? {}) as Partial<ErrorBody>
+    return (text === '' ? null : JSON.parse(text)) as T
   } catch {
-    body = { message: text.slice(0, 500) }
+    throw new Error('something answers there, but not in JSON, so it is no runqueue server')
   }
-  return {
-    code: body.code ?? `http_${status}`,
-    message: body.message || `the server answered ${status}`,
-    detail: body.detail ?? null,
-  }
-}
-
-function retryAfter(answer: Response): number | null {
-  const seconds = Number(answer.headers.get('retry-after') ?? Number.NaN)
-  return Number.isFinite(seconds) ? seconds : null
-}
-
-/** fetch hides the reason ("fetch failed") one or two causes down. */
-function causeOf(error: unknown): string {
-  let reason = error
-  while (reason instanceof Error && reason.cause instanceof Error) reason = reason.cause
-  if (!(reason instanceof Error)) return String(reason)
-  return reason.message || (reason as NodeJS.ErrnoException).code || reason.name
 }

@@ -1,10 +1,8 @@
 export {
   type AddRunAnswer,
   type AddRunRequest,
-  ApiError,
   type ClaimAnswer,
   type ClaimRequest,
-  ConnectionError,
   type RegisterAnswer,
   type RegisterRequest,
   type Report,
@@ -12,3 +10,4 @@ export {
   RunqueueClient,
   type StopAnswer,
 } from './client.ts'
+export { ApiError, ConnectionError } from './errors.ts'

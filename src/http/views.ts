@@ -1,6 +1,7 @@
 /** Rows as the API shows them: every documented key is always there, null when unset. */
 import type { ClaimedRun, Run, Timestamp } from '../queue/run.ts'
 import type { Runner } from '../queue/runner.ts'
+import type { Session } from '../queue/session.ts'
 import { secondsBetween } from '../queue/time.ts'
 
 export type RunView = Omit<Run, 'scope'>
@@ -66,5 +67,20 @@ export function runnerView(runner: Runner, now: Timestamp, staleSeconds: number)
     require_matching_tags: runner.require_matching_tags,
     status: seconds < staleSeconds ? 'online' : 'stale',
     seconds_since_heartbeat: seconds,
+  }
+}
+
+export function sessionView(session: Session): Session {
+  return {
+    session_id: session.session_id,
+    status: session.status,
+    created_at: session.created_at,
+    project_dir: session.project_dir,
+    agent_name: session.agent_name,
+    last_resumed_at: session.last_resumed_at,
+    parent_session_id: session.parent_session_id,
+    executor_session_id: session.executor_session_id,
+    executor_profile: session.executor_profile,
+    hostname: session.hostname,
   }
 }

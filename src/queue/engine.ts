@@ -24,9 +24,9 @@ export interface Changes {
 }
 
 export interface News {
-  /** Runs that became claimable or ended, in order of commit. */
+  /** Runs that were added or changed their status or demands, in order of commit. */
   runs: RunNews[]
-  /** Runners that have something to be told: a stop, or their deregistration. */
+  /** Runners that have something to hear: a stop, their deregistration, that they were removed. */
   runner_ids: string[]
 }
 

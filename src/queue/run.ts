@@ -3,7 +3,7 @@
  *
  * Field names are the column names and the JSON keys, so that a fact is spelled one way everywhere.
  */
-import type { Demands } from './demands.ts'
+import type { Demands, DemandsInput } from './demands.ts'
 
 /** An instant as ISO-8601 UTC text with milliseconds (`2026-01-31T12:00:00.000Z`): it sorts as text. */
 export type Timestamp = string
@@ -99,7 +99,7 @@ export interface NewRun {
   project_dir?: string | null
   parent_session_id?: string | null
   execution_mode?: ExecutionMode
-  demands?: Demands | null
+  demands?: DemandsInput | null
   scope?: JsonObject | null
   priority?: number
   max_attempts?: number

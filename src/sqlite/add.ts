@@ -118,7 +118,9 @@ export function prepareAdd(orm: Orm) {
   /** What a run takes over from the session that it resumes. */
   function resumed(run: NewRun): NewRun {
     const session = findSession.get({ session_id: run.session_id })
-    if (!session) throw sessionNotFound(run.session_id)
+    if (!session) {
+      throw new QueueError('session_not_found', `Session '${run.session_id}' not found`)
+    }
     const bound = {
       hostname: session.hostname,
       executor_profile: session.executor_profile,
@@ -191,9 +193,6 @@ export function prepareAdd(orm: Orm) {
 
   return { add, retry }
 }
-
-export const sessionNotFound = (session_id: string) =>
-  new QueueError('session_not_found', `Session '${session_id}' not found`)
 
 const timeoutSeconds = (run: NewRun) => run.timeout_seconds ?? MATCH_TIMEOUT_SECONDS
 

@@ -10,7 +10,7 @@ import { sql } from 'drizzle-orm'
 import type { Changes, News } from '../queue/engine.ts'
 import type { Orm } from './database.ts'
 import type { Client } from './driver.ts'
-import { runEvents, runners, runs, sessions } from './schema.ts'
+import { runEvents, runnerSignals, runs } from './schema.ts'
 import { param } from './statements.ts'
 
 /** How often the watcher looks: half of it is what a waiter waits longer on average. */
@@ -21,22 +21,19 @@ const NEWS_LIMIT = 500
 export class ChangeSignal implements Changes {
   readonly #client: Client
   readonly #readVersion: () => unknown
-  readonly #readLastEvent: () => number
-  readonly #readNews: (after: number) => { news: News; last: number; more: boolean }
+  readonly #feed: Feed
   readonly #listeners = new Set<(news: News) => void>()
   #timer: NodeJS.Timeout | undefined
   #lookScheduled = false
   #version: unknown
-  #lastEvent = 0
+  #position: Position = { event_id: 0, signal_id: 0 }
 
   /** @param watcher a connection of its own, which must not write */
   constructor(watcher: Client, orm: Orm) {
     this.#client = watcher
     const version = watcher.prepare('PRAGMA data_version').pluck()
     this.#readVersion = () => version.get()
-    const { lastEvent, readNews } = prepareNews(orm)
-    this.#readLastEvent = lastEvent
-    this.#readNews = readNews
+    this.#feed = prepareFeed(orm)
   }
 
   subscribe(listener: (news: News) => void): () => void {
@@ -66,7 +63,7 @@ export class ChangeSignal implements Changes {
 
   #start(): void {
     this.#version = this.#readVersion()
-    this.#lastEvent = this.#readLastEvent()
+    this.#position = this.#feed.end()
     this.#timer = setInterval(() => this.#look(), WATCH_INTERVAL_MS)
   }
 
@@ -80,8 +77,8 @@ export class ChangeSignal implements Changes {
     try {
       const version = this.#readVersion()
       if (version === this.#version) return
-      const { news, last, more } = this.#readNews(this.#lastEvent)
-      this.#lastEvent = last
+      const { news, position, more } = this.#feed.read(this.#position)
+      this.#position = position
       if (more) this.nudge()
       else this.#version = version
       if (news.runs.length === 0 && news.runner_ids.length === 0) return
@@ -93,10 +90,21 @@ export class ChangeSignal implements Changes {
   }
 }
 
-function prepareNews(orm: Orm) {
-  const lastEvent = orm
-    .select({ event_id: sql<number>`coalesce(max(${runEvents.event_id}), 0)` })
-    .from(runEvents)
+/** How far the feed was read. */
+interface Position {
+  event_id: number
+  signal_id: number
+}
+
+type Feed = ReturnType<typeof prepareFeed>
+
+function prepareFeed(orm: Orm) {
+  const end = orm
+    .select({
+      event_id: sql<number>`(SELECT coalesce(max(event_id), 0) FROM ${runEvents})`,
+      signal_id: sql<number>`(SELECT coalesce(max(signal_id), 0) FROM ${runnerSignals})`,
+    })
+    .from(sql`(SELECT 1)`)
     .prepare()
 
   const events = orm
@@ -104,36 +112,39 @@ function prepareNews(orm: Orm) {
       event_id: runEvents.event_id,
       run_id: runs.run_id,
       status: runEvents.to_status,
+      runner_id: runEvents.runner_id,
       demands: runs.demands,
     })
     .from(runEvents)
     .innerJoin(runs, sql`${runs.seq} = ${runEvents.run_seq}`)
-    .where(sql`${runEvents.event_id} > ${param('after')}`)
+    .where(sql`${runEvents.event_id} > ${param('event_id')}`)
     .orderBy(runEvents.event_id)
     .limit(NEWS_LIMIT)
     .prepare()
 
-  // Three partial indexes that are empty but for the moment between a request and its delivery.
-  const signalled = orm
-    .select({ runner_id: sql<string>`runner_id` })
-    .from(
-      sql`(SELECT runner_id FROM ${runs} WHERE status = 'stopping' AND stop_sent_at IS NULL
-        UNION SELECT runner_id FROM ${sessions} WHERE status = 'stopping' AND stop_sent_at IS NULL
-        UNION SELECT runner_id FROM ${runners} WHERE deregistered_at IS NOT NULL)`,
-    )
-    .where(sql`runner_id IS NOT NULL`)
+  const signals = orm
+    .select()
+    .from(runnerSignals)
+    .where(sql`signal_id > ${param('signal_id')}`)
+    .orderBy(runnerSignals.signal_id)
     .limit(NEWS_LIMIT)
     .prepare()
 
   return {
-    lastEvent: () => lastEvent.get()?.event_id ?? 0,
+    end: (): Position => end.get() ?? { event_id: 0, signal_id: 0 },
 
-    readNews(after: number): { news: News; last: number; more: boolean } {
-      const rows = events.all({ after })
+    read(after: Position): { news: News; position: Position; more: boolean } {
+      const changed = events.all({ ...after })
+      const signalled = signals.all({ ...after })
+      const toStop = changed.filter(({ status }) => status === 'stopping')
+      const runner_ids = [...toStop, ...signalled].flatMap(({ runner_id }) => runner_id ?? [])
       return {
-        news: { runs: rows, runner_ids: signalled.all().map((row) => row.runner_id) },
-        last: rows.at(-1)?.event_id ?? after,
-        more: rows.length === NEWS_LIMIT,
+        news: { runs: changed, runner_ids },
+        position: {
+          event_id: changed.at(-1)?.event_id ?? after.event_id,
+          signal_id: signalled.at(-1)?.signal_id ?? after.signal_id,
+        },
+        more: changed.length === NEWS_LIMIT || signalled.length === NEWS_LIMIT,
       }
     },
   }

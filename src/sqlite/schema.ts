@@ -145,6 +145,15 @@ export const runEvents = sqliteTable('run_events', {
   runner_id: text(),
 })
 
+/**
+ * Runners that have something to hear of beside their runs' stops: their removal, or the stop of an
+ * idle session. Written by triggers, read by waiting servers; only the latest are kept.
+ */
+export const runnerSignals = sqliteTable('runner_signals', {
+  signal_id: integer().primaryKey({ autoIncrement: true }),
+  runner_id: text().notNull(),
+})
+
 export const sessionEvents = sqliteTable(
   'session_events',
   {
@@ -178,10 +187,5 @@ export const runners = sqliteTable(
     last_heartbeat: text().notNull(),
     deregistered_at: text(),
   },
-  (table) => [
-    index('idx_runners_heartbeat').on(table.last_heartbeat),
-    index('idx_runners_deregistered')
-      .on(table.deregistered_at)
-      .where(sql`deregistered_at IS NOT NULL`),
-  ],
+  (table) => [index('idx_runners_heartbeat').on(table.last_heartbeat)],
 )

@@ -9,7 +9,6 @@ import {
   type SessionStop,
   type Sessions,
 } from '../queue/sessions.ts'
-import { sessionNotFound } from './add.ts'
 import type { CommitLane } from './commit-lane.ts'
 import { cursorText, parseCursor } from './cursor.ts'
 import type { Orm } from './database.ts'
@@ -122,24 +121,24 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
     .prepare()
   const remove = orm.delete(sessions).where(isSession).prepare()
 
-  function existing(session: Session | undefined, session_id: string): Session {
-    if (!session) throw sessionNotFound(session_id)
+  function existing(session: Session | undefined): Session {
+    if (!session) throw notFound()
     return session
   }
 
   function stop(session_id: string, now: Timestamp): SessionStop {
-    const session = existing(get.get({ session_id }), session_id)
+    const session = existing(get.get({ session_id }))
     const active = activeOfSession(session_id)
     if (active) {
       const { outcome } = stops.stop(active.run_id, now)
-      const stopped = existing(get.get({ session_id }), session_id)
+      const stopped = existing(get.get({ session_id }))
       return { session: stopped, run_id: active.run_id, outcome }
     }
     if (session.status === 'stopping') return { session, run_id: null, outcome: 'asked_before' }
     if (['stopped', 'finished', 'failed'].includes(session.status)) {
       return { session, run_id: null, outcome: 'ended' }
     }
-    const stopped = existing(stopIdle.get({ session_id, now }), session_id)
+    const stopped = existing(stopIdle.get({ session_id, now }))
     const outcome = stopped.status === 'stopping' ? 'requested' : 'cancelled'
     return { session: stopped, run_id: null, outcome }
   }
@@ -159,9 +158,7 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
     },
 
     bind: (session_id, binding, now) =>
-      lane.write(() =>
-        existing(bind.get({ project_dir: null, ...binding, session_id, now }), session_id),
-      ),
+      lane.write(() => existing(bind.get({ project_dir: null, ...binding, session_id, now }))),
 
     update: (session_id, metadata, now) =>
       lane.write(() => {
@@ -179,22 +176,22 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
           session_id,
           now,
         })
-        return existing(row, session_id)
+        return existing(row)
       }),
 
     addEvent: ({ session_id, event_type, timestamp, ...payload }) =>
       lane.write(() => {
-        existing(get.get({ session_id }), session_id)
+        existing(get.get({ session_id }))
         follow.addEvent({ session_id, run_id: null, event_type, timestamp, payload })
       }),
 
     async events(session_id) {
-      existing(get.get({ session_id }), session_id)
+      existing(get.get({ session_id }))
       return listEvents.all({ session_id }).map(sessionEvent)
     },
 
     async result(session_id) {
-      return result(existing(get.get({ session_id }), session_id))
+      return result(existing(get.get({ session_id })))
     },
 
     stop: (session_id, now) => lane.write(() => stop(session_id, now)),
@@ -205,7 +202,7 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
           throw new QueueError('runner_not_registered', 'Runner not registered')
         }
         if (report.run({ session_id, runner_id, status, now }).changes > 0) return
-        existing(get.get({ session_id }), session_id)
+        existing(get.get({ session_id }))
         throw new QueueError(
           'session_not_held',
           `Session '${session_id}' is served by another runner than ${runner_id}`,
@@ -215,7 +212,7 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
     delete: (session_id) =>
       lane.write((): DeletedSession => {
         const found = counts.get({ session_id })
-        if (!found) throw sessionNotFound(session_id)
+        if (!found) throw notFound()
         const { status, ...deleted } = found
         if (status === 'running' || status === 'idle') {
           throw new QueueError('session_active', 'Stop session first')
@@ -225,3 +222,5 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
       }),
   }
 }
+
+const notFound = () => new QueueError('session_not_found', 'Session not found')

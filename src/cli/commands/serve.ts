@@ -1,0 +1,100 @@
+import { Command, Option } from 'commander'
+import { type Config, ConfigError, LOG_LEVELS, parseConfig } from '../../config.ts'
+import { type RunningServer, startServer } from '../../main.ts'
+import { RECOVERY_MODES } from '../../queue/recovery.ts'
+import { DURABILITIES } from '../../sqlite/database.ts'
+import type { Context } from '../context.ts'
+import { UsageError } from '../errors.ts'
+import { EXIT } from '../exit-codes.ts'
+import { createLog } from '../log.ts'
+import { databaseOption } from '../options.ts'
+
+/** Each flag stands for the environment variable of that name, and wins over it. */
+const VARIABLES = {
+  host: 'HOST',
+  port: 'PORT',
+  database: 'DATABASE_URL',
+  durability: 'DURABILITY',
+  recovery: 'RUN_RECOVERY_MODE',
+  logLevel: 'LOG_LEVEL',
+} as const
+type Flags = { [flag in keyof typeof VARIABLES]?: string }
+
+const HELP = `
+Settings without a flag come from the environment: RUNNER_POLL_TIMEOUT, RUNNER_HEARTBEAT_INTERVAL,
+RUNNER_STALE_THRESHOLD, RUNNER_REMOVE_THRESHOLD, RUNNER_LIFECYCLE_INTERVAL, RUN_NO_MATCH_TIMEOUT,
+RUN_CLAIM_TIMEOUT, RUN_SWEEP_INTERVAL, RUN_RECOVERY_THRESHOLD (all in seconds) and CORS_ORIGINS.
+
+SIGTERM and Ctrl-C end it in order: waiting polls are answered, requests at hand finish; a second
+one ends it at once. Nothing is lost either way.
+`
+
+export function serveCommand(context: Context): Command {
+  return new Command('serve')
+    .summary('start a server')
+    .description('Starts a server on a database file, which it makes where there is none.')
+    .addOption(new Option('--host <address>', 'where to listen (default: 127.0.0.1, env: HOST)'))
+    .addOption(new Option('--port <port>', '0 picks a free one (default: 8765, env: PORT)'))
+    .addOption(databaseOption())
+    .addOption(
+      new Option(
+        '--durability <mode>',
+        'what a commit waits for: full, the disk; normal, where a power cut may take the last moments (default: full, env: DURABILITY)',
+      ).choices(DURABILITIES),
+    )
+    .addOption(
+      new Option(
+        '--recovery <mode>',
+        'what becomes of runs that an earlier server left (default: stale, env: RUN_RECOVERY_MODE)',
+      ).choices(RECOVERY_MODES),
+    )
+    .addOption(
+      new Option('--log-level <level>', '(default: info, env: LOG_LEVEL)').choices(LOG_LEVELS),
+    )
+    .addHelpText('after', HELP)
+    .action(async (flags: Flags) => {
+      const config = configOf(flags)
+      const server = await startServer(config, createLog(config.logLevel))
+      context.stdout.write(welcome(server.url, config))
+      await leaveOnSignal(context, server)
+    })
+}
+
+/** @throws UsageError that names every mistake */
+export function configOf(flags: Flags): Config {
+  const given = Object.entries(VARIABLES).flatMap(([flag, variable]) => {
+    const value = flags[flag as keyof Flags]
+    return value === undefined ? [] : [[variable, value]]
+  })
+  try {
+    return parseConfig({ ...process.env, ...Object.fromEntries(given) })
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UsageError(error.message)
+    throw error
+  }
+}
+
+function welcome(url: string, { databaseUrl }: Config): string {
+  const elsewhere = url === 'http://127.0.0.1:8765' ? '' : ` --url ${url}`
+  return `runqueue listens on ${url} (database: ${databaseUrl})
+
+In a second terminal, start a runner that hands each prompt to a command:
+  npx runqueue runner${elsewhere} -- sh -c 'read name; echo "hello $name"'
+In a third, give it work:
+  npx runqueue add${elsewhere} --wait world
+
+`
+}
+
+async function leaveOnSignal(context: Context, server: RunningServer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const leave = (signal: NodeJS.Signals) => {
+      context.stderr.write(`${signal}: finishing requests; a second signal ends at once\n`)
+      process.once('SIGTERM', () => process.exit(EXIT.failed))
+      process.once('SIGINT', () => process.exit(EXIT.interrupted))
+      server.close().then(resolve, reject)
+    }
+    process.once('SIGTERM', leave)
+    process.once('SIGINT', leave)
+  })
+}

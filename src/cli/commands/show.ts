@@ -1,0 +1,73 @@
+import { Command } from 'commander'
+import type { RunnerView, RunView } from '../../http/views.ts'
+import type { Timestamp } from '../../queue/run.ts'
+import type { Context } from '../context.ts'
+import { clientOf, type ServerOptions } from '../options.ts'
+import { printBlock, printFacts, printJson, styleStatus } from '../output.ts'
+import { ending, hostOf, whyNobodyTakesIt } from '../run-words.ts'
+import { absoluteAndRelative, oneLine } from '../text.ts'
+
+export function showCommand(context: Context): Command {
+  return new Command('show')
+    .summary('show all facts of a run')
+    .description('Shows all facts of a run, with its prompt and its result or error.')
+    .argument('<run>', 'id of the run')
+    .action((runId: string, options: ServerOptions) => show(context, runId, options))
+}
+
+async function show(context: Context, runId: string, options: ServerOptions): Promise<void> {
+  const { stdout } = context
+  const client = clientOf(context, options)
+  const run = await client.getRun(runId)
+  if (options.json) return printJson(stdout, run)
+  const { runners } = await client.listRunners()
+  printFacts(stdout, facts(context, run, runners))
+  const { prompt: _, ...parameters } = run.parameters
+  if (run.prompt !== null) printBlock(stdout, 'Prompt', run.prompt)
+  if (Object.keys(parameters).length > 0) printBlock(stdout, 'Parameters', json(parameters))
+  if (run.error !== null) printBlock(stdout, 'Error', run.error)
+  if (run.result?.text) printBlock(stdout, 'Result', run.result.text)
+  if (run.result && run.result.data !== null) {
+    printBlock(stdout, 'Result data', json(run.result.data))
+  }
+}
+
+function facts(context: Context, run: RunView, runners: RunnerView[]) {
+  const { stdout, now } = context
+  const time = (at: Timestamp | null) => at && absoluteAndRelative(at, now())
+  const text = (value: string | null) => value && oneLine(value)
+  const waiting = run.status === 'pending'
+  const status = ending(run).replace(run.status, styleStatus(stdout, run.status))
+  const host = hostOf(run, runners)
+  const facts: [title: string, value: string | null][] = [
+    ['Run', run.run_id],
+    ['Status', status],
+    ['Waits', waiting ? whyNobodyTakesIt(run.demands, runners) : null],
+    ['Type', run.type],
+    ['Session', text(run.session_id)],
+    ['Parent', text(run.parent_session_id)],
+    ['Mode', run.execution_mode],
+    ['Agent', text(run.agent_name)],
+    ['Directory', text(run.project_dir)],
+    ['Demands', run.demands && demandsLine(run.demands)],
+    [
+      'Runner',
+      run.runner_id && (host === run.runner_id ? host : text(`${run.runner_id} on ${host}`)),
+    ],
+    ['Priority', String(run.priority)],
+    ['Attempt', `${run.attempt} of ${run.max_attempts}`],
+    ['Created', time(run.created_at)],
+    ['Claimed', time(run.claimed_at)],
+    ['Started', time(run.started_at)],
+    ['Ended', time(run.completed_at)],
+    ['Times out', waiting ? time(run.timeout_at) : null],
+  ]
+  return facts
+}
+
+function demandsLine({ tags, ...properties }: NonNullable<RunView['demands']>): string {
+  const words = Object.entries(properties).map(([property, value]) => `${property}=${value}`)
+  return oneLine([...words, ...tags.map((tag) => `tag ${tag}`)].join(', '))
+}
+
+const json = (value: unknown): string => JSON.stringify(value, null, 2)

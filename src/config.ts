@@ -1,0 +1,130 @@
+/** Environment and flags → one frozen Config, parsed once. Every mistake is named, all at once. */
+import { RECOVERY_MODES, type RecoveryMode } from './queue/recovery.ts'
+import { DURABILITIES, type Durability } from './sqlite/database.ts'
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+export interface Config {
+  readonly host: string
+  /** 0 picks a free one. */
+  readonly port: number
+  readonly databaseUrl: string
+  readonly durability: Durability
+  readonly logLevel: (typeof LOG_LEVELS)[number]
+  /** Origins that browsers may call from; empty: none. */
+  readonly corsOrigins: readonly string[]
+  readonly pollTimeoutSeconds: number
+  readonly heartbeatIntervalSeconds: number
+  /** A runner is stale after this many seconds without a heartbeat … */
+  readonly staleThresholdSeconds: number
+  /** … and removed, with what it held settled, after this many. */
+  readonly removeThresholdSeconds: number
+  /** How often lost runners are looked for. */
+  readonly lifecycleIntervalSeconds: number
+  /** How often time-outs and claims that never started are looked for. */
+  readonly sweepIntervalSeconds: number
+  readonly noMatchTimeoutSeconds: number
+  readonly claimTimeoutSeconds: number
+  readonly recoveryMode: RecoveryMode
+  readonly recoveryThresholdSeconds: number
+}
+
+/** What was wrong, one sentence a mistake, each naming the variable. */
+export class ConfigError extends Error {
+  readonly mistakes: readonly string[]
+
+  constructor(mistakes: string[]) {
+    super(mistakes.join('\n'))
+    this.name = 'ConfigError'
+    this.mistakes = mistakes
+  }
+}
+
+type Environment = Record<string, string | undefined>
+
+/** Proxies cut idle connections at 60 s. */
+const POLL_TIMEOUT_MAX = 59
+const SECONDS_MAX = 365 * 24 * 3600
+
+/**
+ * @param environment as in process.env; flags are put over it under the same names.
+ * @throws ConfigError
+ */
+export function parseConfig(environment: Environment): Config {
+  const mistakes: string[] = []
+  // A variable that is set but empty counts as not set, as in shells and compose files.
+  const given = (name: string): string | undefined => environment[name]?.trim() || undefined
+
+  function text(name: string, fallback: string): string {
+    return given(name) ?? fallback
+  }
+
+  function oneOf<const W extends string>(name: string, words: readonly W[], fallback: W): W {
+    const value = given(name)
+    if (value === undefined) return fallback
+    const word = words.find((candidate) => candidate === value)
+    if (word === undefined) mistakes.push(`${name} must be ${orList(words)}, not '${value}'`)
+    return word ?? fallback
+  }
+
+  function number(name: string, fallback: number, min: number, max: number): number {
+    const value = given(name)
+    if (value === undefined) return fallback
+    // Number() would take '0x10' and '1e3', which nobody means here.
+    const parsed = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN
+    if (parsed >= min && parsed <= max) return parsed
+    mistakes.push(`${name} must be a number from ${min} to ${max}, not '${value}'`)
+    return fallback
+  }
+
+  function port(name: string, fallback: number): number {
+    const parsed = number(name, fallback, 0, 65_535)
+    if (Number.isInteger(parsed)) return parsed
+    mistakes.push(`${name} must be a whole number from 0 to 65535, not '${parsed}'`)
+    return fallback
+  }
+
+  function origins(name: string): string[] {
+    return text(name, '')
+      .split(',')
+      .map((origin) => origin.trim())
+      .filter(Boolean)
+  }
+
+  const config: Config = {
+    host: text('HOST', '127.0.0.1'),
+    port: port('PORT', 8765),
+    databaseUrl: databaseUrl(text('DATABASE_URL', 'file:./data/runqueue.db'), mistakes),
+    durability: oneOf('DURABILITY', DURABILITIES, 'full'),
+    logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    corsOrigins: origins('CORS_ORIGINS'),
+    pollTimeoutSeconds: number('RUNNER_POLL_TIMEOUT', 30, 0, POLL_TIMEOUT_MAX),
+    heartbeatIntervalSeconds: number('RUNNER_HEARTBEAT_INTERVAL', 60, 0.1, SECONDS_MAX),
+    staleThresholdSeconds: number('RUNNER_STALE_THRESHOLD', 120, 0, SECONDS_MAX),
+    removeThresholdSeconds: number('RUNNER_REMOVE_THRESHOLD', 600, 0, SECONDS_MAX),
+    lifecycleIntervalSeconds: number('RUNNER_LIFECYCLE_INTERVAL', 30, 0.1, 3600),
+    sweepIntervalSeconds: number('RUN_SWEEP_INTERVAL', 2, 0.1, 3600),
+    noMatchTimeoutSeconds: number('RUN_NO_MATCH_TIMEOUT', 300, 0, SECONDS_MAX),
+    claimTimeoutSeconds: number('RUN_CLAIM_TIMEOUT', 60, 0.1, SECONDS_MAX),
+    recoveryMode: oneOf('RUN_RECOVERY_MODE', RECOVERY_MODES, 'stale'),
+    recoveryThresholdSeconds: number('RUN_RECOVERY_THRESHOLD', 300, 0, SECONDS_MAX),
+  }
+  if (config.removeThresholdSeconds < config.staleThresholdSeconds) {
+    mistakes.push(
+      `RUNNER_REMOVE_THRESHOLD (${config.removeThresholdSeconds}) must not be below RUNNER_STALE_THRESHOLD (${config.staleThresholdSeconds})`,
+    )
+  }
+  if (mistakes.length > 0) throw new ConfigError(mistakes)
+  return Object.freeze(config)
+}
+
+function databaseUrl(value: string, mistakes: string[]): string {
+  const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(value)?.[1]?.toLowerCase()
+  if (scheme !== undefined && scheme !== 'file' && scheme !== 'sqlite') {
+    mistakes.push(`DATABASE_URL must begin with file: or sqlite:, not '${scheme}:'`)
+  }
+  return value
+}
+
+const orList = (words: readonly string[]): string =>
+  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`

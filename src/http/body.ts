@@ -1,0 +1,180 @@
+/** Request bodies: bytes → JSON → checked value. Nothing that is refused here reaches the queue. */
+import { isUtf8 } from 'node:buffer'
+import type { Context } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { z } from 'zod'
+import { type Fault, RequestError, ValidationError } from './errors.ts'
+
+export const BODY_LIMIT_BYTES = 10 * 1024 * 1024
+/** SQLite's JSON functions take 1 000; nobody means more than a few. */
+const DEPTH_LIMIT = 100
+/** As many as a person reads. */
+const FAULTS_LIMIT = 20
+
+const tooLarge = () =>
+  new RequestError(
+    413,
+    'body_too_large',
+    `The request body is larger than ${BODY_LIMIT_BYTES} bytes`,
+  )
+
+const limitChunkedBody = bodyLimit({
+  maxSize: BODY_LIMIT_BYTES,
+  onError: () => {
+    throw tooLarge()
+  },
+})
+
+/** Bounded: Node itself holds a body to the length it states, so only one without is counted. */
+async function readBytes(c: Context): Promise<Buffer> {
+  const length = c.req.header('content-length')
+  if (length === undefined) await limitChunkedBody(c, async () => {})
+  else if (Number(length) > BODY_LIMIT_BYTES) throw tooLarge()
+  return Buffer.from(await c.req.arrayBuffer())
+}
+
+/**
+ * The JSON body, checked.
+ * `lenient` takes text as it comes where refusing it would lose a report: NUL and lone surrogates
+ * are replaced instead.
+ */
+export async function readBody<T extends z.ZodType>(
+  c: Context,
+  schema: T,
+  options: { lenient?: boolean } = {},
+): Promise<z.output<T>> {
+  const type = c.req.header('content-type')
+  if (type !== undefined && !/^application\/([\w.-]+\+)?json\b/i.test(type)) {
+    throw new RequestError(
+      415,
+      'unsupported_media_type',
+      `Content-Type must be application/json, not ${type.slice(0, 100)}`,
+    )
+  }
+  const body = parseJson(await readBytes(c))
+  return check(schema, options.lenient ? cleaned(body) : checked(body), 'body')
+}
+
+export function readQuery<T extends z.ZodType>(c: Context, schema: T): z.output<T> {
+  return check(schema, checked(c.req.query()), 'query')
+}
+
+/** A path parameter. */
+export function pathId(c: Context, name: string): string {
+  const id = c.req.param(name) ?? ''
+  const fault = textFault(id)
+  if (fault) throw new ValidationError([{ ...fault, loc: ['path', name] }])
+  return id
+}
+
+function parseJson(bytes: Buffer): unknown {
+  const loc = ['body']
+  if (bytes.length === 0) {
+    throw new ValidationError([{ type: 'missing', loc, msg: 'Field required' }])
+  }
+  if (!isUtf8(bytes)) {
+    throw new ValidationError([{ type: 'json_invalid', loc, msg: 'The body is not UTF-8 text' }])
+  }
+  try {
+    return JSON.parse(bytes.toString())
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.slice(0, 200) : ''
+    throw new ValidationError([
+      { type: 'json_invalid', loc, msg: `The body is not JSON: ${reason}` },
+    ])
+  }
+}
+
+function check<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  source: 'body' | 'query',
+): z.output<T> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new ValidationError(
+    parsed.error.issues.slice(0, FAULTS_LIMIT).map((issue): Fault => {
+      const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
+      const missing = issue.code === 'invalid_type' && at(value, path) === undefined
+      return {
+        type: missing ? 'missing' : issue.code,
+        loc: [source, ...path],
+        msg: missing ? 'Field required' : issue.message,
+      }
+    }),
+  )
+}
+
+function at(value: unknown, path: (string | number)[]): unknown {
+  return path.reduce<unknown>(
+    (inner, part) =>
+      typeof inner === 'object' && inner !== null
+        ? (inner as Record<string | number, unknown>)[part]
+        : undefined,
+    value,
+  )
+}
+
+interface Visit {
+  value: unknown
+  depth: number
+  path: (string | number)[]
+}
+
+/**
+ * Refuses what databases and other languages cannot keep: NUL, lone surrogates, numbers that lose
+ * digits, nesting without end. Without recursion, since the nesting is the caller's choice.
+ */
+function checked(body: unknown): unknown {
+  const faults: Fault[] = []
+  const visits: Visit[] = [{ value: body, depth: 0, path: ['body'] }]
+  for (let visit = visits.pop(); visit && faults.length < FAULTS_LIMIT; visit = visits.pop()) {
+    const { value, depth, path } = visit
+    const fault = valueFault(value, depth)
+    if (fault) faults.push({ ...fault, loc: path })
+    else if (typeof value === 'object' && value !== null) {
+      for (const [key, member] of Object.entries(value)) {
+        const keyFault = textFault(key)
+        if (keyFault) faults.push({ ...keyFault, loc: path })
+        visits.push({ value: member, depth: depth + 1, path: [...path, key] })
+      }
+    }
+  }
+  if (faults.length > 0) throw new ValidationError(faults)
+  return body
+}
+
+function valueFault(value: unknown, depth: number): Omit<Fault, 'loc'> | null {
+  if (typeof value === 'string') return textFault(value)
+  if (typeof value === 'number') {
+    const kept = Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value)
+    return kept ? null : { type: 'number_too_large', msg: 'Number is too large to be kept exactly' }
+  }
+  if (depth <= DEPTH_LIMIT) return null
+  return { type: 'too_deep', msg: `Nested deeper than ${DEPTH_LIMIT} levels` }
+}
+
+function textFault(text: string): Omit<Fault, 'loc'> | null {
+  if (text.includes('\0')) return { type: 'nul_character', msg: 'Must not contain NUL characters' }
+  if (text.isWellFormed()) return null
+  return { type: 'lone_surrogate', msg: 'Must not contain lone surrogates' }
+}
+
+/** As it comes, but for what cannot be kept. */
+function cleaned(body: unknown): unknown {
+  let depth = 0
+  const replace = (value: unknown): unknown => {
+    if (typeof value === 'string') return value.toWellFormed().replaceAll('\0', '\uFFFD')
+    if (typeof value !== 'object' || value === null) return value
+    if (depth >= DEPTH_LIMIT) return null
+    depth += 1
+    const copy = Array.isArray(value)
+      ? value.map(replace)
+      : Object.fromEntries(
+          Object.entries(value).map(([key, member]) => [replace(key), replace(member)]),
+        )
+    depth -= 1
+    return copy
+  }
+  return replace(body)
+}

@@ -1,0 +1,89 @@
+/** From a request to the run it asks for. */
+import { createHash } from 'node:crypto'
+import { newRunId, newSessionId } from '../queue/ids.ts'
+import type { JsonObject, NewRun } from '../queue/run.ts'
+import { RequestError, ValidationError } from './errors.ts'
+import type { AddRunBody } from './schemas.ts'
+
+/** @throws RequestError, ValidationError */
+export function newRun(
+  body: AddRunBody,
+  options: { noMatchTimeoutSeconds: number; idempotencyKey: string | undefined },
+): NewRun {
+  const session_id = body.session_id ?? (body.type === 'start_session' ? newSessionId() : null)
+  if (session_id === null) {
+    throw new RequestError(400, 'session_id_required', 'session_id is required for resume_session')
+  }
+  const key = options.idempotencyKey ?? body.idempotency_key
+  return {
+    run_id: newRunId(),
+    session_id,
+    type: body.type,
+    parameters: parameters(body),
+    agent_name: body.agent_name ?? null,
+    project_dir: body.project_dir ?? null,
+    parent_session_id: body.parent_session_id ?? null,
+    execution_mode: body.execution_mode ?? 'sync',
+    demands: body.additional_demands ?? null,
+    scope: body.scope ?? null,
+    priority: body.priority ?? 0,
+    max_attempts: body.max_attempts ?? 1,
+    timeout_seconds: body.timeout_seconds ?? options.noMatchTimeoutSeconds,
+    idempotency: key ? { key, fingerprint: fingerprint(body) } : null,
+  }
+}
+
+function parameters({ parameters, prompt, agent_name }: AddRunBody): JsonObject {
+  if (!parameters && typeof prompt !== 'string') {
+    throw new ValidationError([
+      { type: 'missing', loc: ['body', 'parameters'], msg: 'parameters or prompt is required' },
+    ])
+  }
+  const given: JsonObject = { ...(typeof prompt === 'string' ? { prompt } : {}), ...parameters }
+  const fault = promptFault(given['prompt'])
+  if (!fault) return given
+  const message = "Parameters do not match agent's parameters_schema"
+  throw new RequestError(400, 'parameter_validation_failed', `${message}: ${fault.message}`, {
+    error: 'parameter_validation_failed',
+    message,
+    agent_name: agent_name ?? '(no agent)',
+    validation_errors: [{ path: '$.prompt', ...fault }],
+    parameters_schema: PARAMETERS_SCHEMA,
+  })
+}
+
+const PARAMETERS_SCHEMA = {
+  type: 'object',
+  required: ['prompt'],
+  properties: { prompt: { type: 'string', minLength: 1 } },
+}
+
+function promptFault(prompt: unknown): { message: string; schema_path: string } | null {
+  if (prompt === undefined) {
+    return { message: "'prompt' is a required property", schema_path: 'required' }
+  }
+  if (typeof prompt !== 'string') {
+    return {
+      message: `${JSON.stringify(prompt).slice(0, 100)} is not of type 'string'`,
+      schema_path: 'properties/prompt/type',
+    }
+  }
+  if (prompt === '') {
+    return { message: "'' should be non-empty", schema_path: 'properties/prompt/minLength' }
+  }
+  return null
+}
+
+/** Equal for equal requests, whatever the order of their members. */
+function fingerprint({ idempotency_key: _, ...body }: AddRunBody): string {
+  const sorted = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(sorted)
+    if (typeof value !== 'object' || value === null) return value
+    const entries = Object.entries(value).filter(([, member]) => member !== undefined)
+    entries.sort(([a], [b]) => (a < b ? -1 : 1))
+    return entries.map(([key, member]) => [key, sorted(member)])
+  }
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(body)))
+    .digest('hex')
+}

@@ -1,0 +1,190 @@
+/** /runner: what runners call. */
+import type { HttpBindings } from '@hono/node-server'
+import { type Context, Hono } from 'hono'
+import type { z } from 'zod'
+import { runnerId } from '../queue/ids.ts'
+import type { ClaimedRun } from '../queue/run.ts'
+import type { Report } from '../queue/run-queue.ts'
+import type { NewRunner } from '../queue/runner.ts'
+import { addSeconds } from '../queue/time.ts'
+import { pathId, readBody, readQuery } from './body.ts'
+import type { Deps } from './deps.ts'
+import { RequestError } from './errors.ts'
+import { poll } from './poll.ts'
+import {
+  claimBody,
+  completedBody,
+  failedBody,
+  pollQuery,
+  registerBody,
+  reportBody,
+  runnerBody,
+  sessionReportBody,
+  stoppedBody,
+  WAIT_SECONDS_MAX,
+} from './schemas.ts'
+import { claimedRunView } from './views.ts'
+import type { WaitingRunners } from './waiting-runners.ts'
+
+type Env = { Bindings: Partial<HttpBindings> }
+
+export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
+  const { engine, config, now, onError } = deps
+  const app = new Hono<Env>()
+
+  app.post('/register', async (c) => {
+    const runner = newRunner(await readBody(c, registerBody))
+    const at = now()
+    const staleBefore = addSeconds(at, -config.staleThresholdSeconds)
+    const { runner_id } = await engine.runners.register(runner, at, staleBefore)
+    return c.json({
+      runner_id,
+      poll_endpoint: '/runner/runs',
+      poll_timeout_seconds: config.pollTimeoutSeconds,
+      heartbeat_interval_seconds: config.heartbeatIntervalSeconds,
+    })
+  })
+
+  app.get('/runs', async (c) => {
+    const { runner_id } = readQuery(c, pollQuery)
+    const waitSeconds = config.pollTimeoutSeconds
+    const { signal } = c.req.raw
+    const request = { runner_id, limit: 1, claim_key: null, waitSeconds, signal }
+    const answer = await poll(deps, waiting, request)
+    // Existing runners look whether a key is there, not what it holds: others stay absent.
+    switch (answer.kind) {
+      case 'nothing':
+        return c.body(null, 204)
+      case 'deregistered':
+        return c.json({ deregistered: true })
+      case 'stops': {
+        const { run_ids, session_ids } = answer.stops
+        return c.json({ stop_runs: run_ids, stop_sessions: session_ids })
+      }
+      case 'runs': {
+        await releaseIfLost(c, answer.runs)
+        return c.json({ run: answer.runs.map(claimedRunView)[0] })
+      }
+    }
+  })
+
+  app.post('/runs/claim', async (c) => {
+    const { runner_id, limit, wait_seconds, claim_key } = await readBody(c, claimBody)
+    const answer = await poll(deps, waiting, {
+      runner_id,
+      limit: limit ?? 1,
+      claim_key: claim_key ?? null,
+      waitSeconds: Math.min(wait_seconds ?? 0, WAIT_SECONDS_MAX),
+      signal: c.req.raw.signal,
+    })
+    const runs = answer.kind === 'runs' ? answer.runs : []
+    const stops = answer.kind === 'stops' ? answer.stops : { run_ids: [], session_ids: [] }
+    await releaseIfLost(c, runs)
+    return c.json({
+      runs: runs.map(claimedRunView),
+      stop_runs: stops.run_ids,
+      stop_sessions: stops.session_ids,
+      deregistered: answer.kind === 'deregistered',
+    })
+  })
+
+  /** A client that is gone must not swallow a run: what it claimed goes back at once. */
+  async function releaseIfLost(c: Context<Env>, runs: ClaimedRun[]): Promise<void> {
+    if (runs.length === 0) return
+    const release = async () => {
+      const at = now()
+      await Promise.all(
+        runs.map(({ run_id, claim_token }) => engine.runs.release(run_id, claim_token, at)),
+      )
+    }
+    if (c.req.raw.signal.aborted) {
+      await release()
+      return
+    }
+    const outgoing = c.env?.outgoing
+    outgoing?.once('close', () => {
+      if (!outgoing.writableFinished) release().catch((error) => onError(error, c.req))
+    })
+  }
+
+  app.post('/runs/:run_id/started', async (c) => {
+    const body = await readBody(c, reportBody, { lenient: true })
+    await engine.runs.start(report(c, body), now())
+    return c.json({ ok: true })
+  })
+
+  app.post('/runs/:run_id/completed', async (c) => {
+    const body = await readBody(c, completedBody, { lenient: true })
+    const { text = null, data = null } = body.result ?? {}
+    const completion = {
+      ...report(c, body),
+      session_status: body.session_status ?? ('finished' as const),
+      result: body.result ? { text, data } : null,
+    }
+    await engine.runs.complete(completion, now())
+    return c.json({ ok: true })
+  })
+
+  app.post('/runs/:run_id/failed', async (c) => {
+    const body = await readBody(c, failedBody, { lenient: true })
+    await engine.runs.fail({ ...report(c, body), error: body.error }, now())
+    return c.json({ ok: true })
+  })
+
+  app.post('/runs/:run_id/stopped', async (c) => {
+    const body = await readBody(c, stoppedBody, { lenient: true })
+    await engine.runs.confirmStop(report(c, body), now())
+    return c.json({ ok: true })
+  })
+
+  app.post('/sessions/:session_id/status', async (c) => {
+    const session_id = pathId(c, 'session_id')
+    const { runner_id, status } = await readBody(c, sessionReportBody)
+    if (status !== 'finished' && status !== 'failed' && status !== 'stopped') {
+      throw new RequestError(
+        400,
+        'invalid_session_status',
+        "Status must be 'finished', 'failed', or 'stopped'",
+      )
+    }
+    await engine.sessions.report(session_id, runner_id, status, now())
+    return c.json({ ok: true })
+  })
+
+  app.post('/heartbeat', async (c) => {
+    const { runner_id } = await readBody(c, runnerBody)
+    await engine.runners.heartbeat(runner_id, now())
+    return c.json({ ok: true })
+  })
+
+  return app
+}
+
+function report(c: Context, body: z.output<typeof reportBody>): Report {
+  const { runner_id, claim_token } = body
+  return { run_id: pathId(c, 'run_id'), runner_id, claim_token: claim_token ?? null }
+}
+
+function newRunner(body: z.output<typeof registerBody>): NewRunner {
+  const { hostname, project_dir, executor_profile = null, executor = null } = body
+  const type = executor?.['type']
+  const command = executor?.['command']
+  const executor_type = body.executor_type ?? (typeof type === 'string' ? type : null)
+  return {
+    runner_id: runnerId({
+      hostname,
+      project_dir,
+      executor_profile,
+      executor_type,
+      command: typeof command === 'string' ? command : null,
+    }),
+    hostname,
+    project_dir,
+    executor_type,
+    executor_profile,
+    executor,
+    tags: body.tags ?? null,
+    require_matching_tags: body.require_matching_tags ?? false,
+    agents: body.agents ?? null,
+  }
+}

@@ -1,0 +1,36 @@
+/** /runners: the registry, for people and programs that look after it. */
+import { Hono } from 'hono'
+import { LIST_LIMIT } from '../queue/run-queue.ts'
+import { pathId, readQuery } from './body.ts'
+import type { Deps } from './deps.ts'
+import { removeRunnerQuery } from './schemas.ts'
+import { runnerView } from './views.ts'
+
+export function runnersRoutes({ engine, config, now }: Deps): Hono {
+  const app = new Hono()
+
+  app.get('/', async (c) => {
+    const at = now()
+    const runners = await engine.runners.list(LIST_LIMIT)
+    return c.json({
+      runners: runners.map((runner) => runnerView(runner, at, config.staleThresholdSeconds)),
+    })
+  })
+
+  app.delete('/:runner_id', async (c) => {
+    const runner_id = pathId(c, 'runner_id')
+    const { self } = readQuery(c, removeRunnerQuery)
+    if (self === 'true') {
+      await engine.runners.remove(runner_id, now())
+      return c.json({ ok: true, message: 'Runner deregistered', initiated_by: 'self' })
+    }
+    await engine.runners.deregister(runner_id, now())
+    return c.json({
+      ok: true,
+      message: 'Runner marked for deregistration',
+      initiated_by: 'external',
+    })
+  })
+
+  return app
+}

@@ -1,0 +1,98 @@
+/** /runs: adding runs, looking at them, stopping and retrying them. */
+import { Hono } from 'hono'
+import { QueueError } from '../queue/errors.ts'
+import { newRunId } from '../queue/ids.ts'
+import { type AddedRun, isTerminal, RUN_STATUSES, type Run } from '../queue/run.ts'
+import { pathId, readBody, readQuery } from './body.ts'
+import type { Deps } from './deps.ts'
+import { ValidationError } from './errors.ts'
+import { newRun } from './new-run.ts'
+import type { RunEnds } from './run-ends.ts'
+import { addRunBody, addRunsBody, getRunQuery, listRunsQuery, WAIT_SECONDS_MAX } from './schemas.ts'
+import { runView } from './views.ts'
+
+export function runRoutes({ engine, config, now, closing }: Deps, ends: RunEnds): Hono {
+  const { noMatchTimeoutSeconds } = config
+  const app = new Hono()
+
+  app.post('/', async (c) => {
+    const body = await readBody(c, addRunBody)
+    const idempotencyKey = idempotencyHeader(c.req.header('idempotency-key'))
+    const added = await engine.runs.add(
+      newRun(body, { noMatchTimeoutSeconds, idempotencyKey }),
+      now(),
+    )
+    return c.json(addedView(added), added.created ? 201 : 200)
+  })
+
+  app.post('/batch', async (c) => {
+    const { runs } = await readBody(c, addRunsBody)
+    const added = await engine.runs.addMany(
+      runs.map((body) => newRun(body, { noMatchTimeoutSeconds, idempotencyKey: undefined })),
+      now(),
+    )
+    return c.json({ runs: added.map(addedView) }, 201)
+  })
+
+  app.get('/', async (c) => {
+    const { status, ...filter } = readQuery(c, listRunsQuery)
+    const words = status?.split(',').map((word) => word.trim())
+    const statuses = words && RUN_STATUSES.filter((known) => words.includes(known))
+    const { runs, next_cursor } = await engine.runs.list({ ...filter, statuses })
+    return c.json({ runs: runs.map(runView), next_cursor })
+  })
+
+  app.get('/:run_id', async (c) => {
+    const run_id = pathId(c, 'run_id')
+    const { wait } = readQuery(c, getRunQuery)
+    const run = existing(await engine.runs.get(run_id))
+    if (wait === 0 || isTerminal(run.status)) return c.json(runView(run))
+    const seconds = Math.min(wait, WAIT_SECONDS_MAX)
+    const signal = AbortSignal.any([closing, c.req.raw.signal])
+    const ended = await ends.wait(run_id, seconds * 1000, signal)
+    return c.json(runView(ended ?? existing(await engine.runs.get(run_id))))
+  })
+
+  app.post('/:run_id/stop', async (c) => {
+    const run_id = pathId(c, 'run_id')
+    const { run, outcome, session_status } = await engine.runs.stop(run_id, now())
+    const answer = { ok: true, run_id, session_id: run.session_id }
+    switch (outcome) {
+      case 'cancelled':
+        return c.json({ ...answer, status: 'stopped', message: 'Run cancelled before execution' })
+      case 'ended':
+        return c.json({
+          ...answer,
+          status: session_status,
+          message: `Session already ${session_status}`,
+        })
+      default:
+        return c.json({ ...answer, status: 'stopping' })
+    }
+  })
+
+  app.post('/:run_id/retry', async (c) => {
+    const run = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), now())
+    return c.json(addedView({ run, created: true }), 201)
+  })
+
+  return app
+}
+
+const addedView = ({ run: { run_id, session_id, status } }: AddedRun) => ({
+  run_id,
+  session_id,
+  status,
+})
+
+function existing(run: Run | null): Run {
+  if (!run) throw new QueueError('run_not_found', 'Run not found')
+  return run
+}
+
+function idempotencyHeader(key: string | undefined): string | undefined {
+  if (key === undefined || (key.length > 0 && key.length <= 200)) return key
+  throw new ValidationError([
+    { type: 'too_big', loc: ['header', 'Idempotency-Key'], msg: 'Must have 1 to 200 characters' },
+  ])
+}

@@ -1,0 +1,169 @@
+/** What requests may hold. Unknown fields are dropped; optional ones may be null. */
+import { z } from 'zod'
+import { EXECUTION_MODES, type JsonObject, type JsonValue, RUN_TYPES } from '../queue/run.ts'
+import { ADD_LIMIT, CLAIM_LIMIT, LIST_LIMIT } from '../queue/run-queue.ts'
+
+const ID_LENGTH = 200
+const NAME_LENGTH = 500
+const PATH_LENGTH = 4096
+const TAGS_LIMIT = 100
+const TIMEOUT_SECONDS_MAX = 365 * 24 * 3600
+/** Held a little below the 60 s at which proxies cut. */
+export const WAIT_SECONDS_MAX = 55
+/** What is kept of an error report: its end, which says most. */
+const ERROR_LENGTH = 64 * 1024
+
+/** Text that is shown in tables and compared in demands: no line breaks or other controls. */
+const line = (length: number) =>
+  z
+    .string()
+    .min(1)
+    .max(length)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+    .regex(/^[^\u0000-\u001f\u007f]*$/, 'Must not contain control characters')
+
+const id = line(ID_LENGTH)
+const path = line(PATH_LENGTH)
+const tags = z.array(line(ID_LENGTH)).max(TAGS_LIMIT)
+const json = z.json() as z.ZodType<JsonValue>
+const object = z.record(z.string(), z.unknown()) as unknown as z.ZodType<JsonObject>
+const seconds = (max: number) => z.number().positive().max(max)
+/** Numbers in a query are text. */
+const queryNumber = (min: number, max: number) => z.coerce.number().min(min).max(max)
+
+/** An empty demand demands nothing: existing clients send it. */
+const demanded = (length: number) => z.union([z.literal(''), line(length)]).nullish()
+
+const demands = z.object({
+  hostname: demanded(NAME_LENGTH),
+  project_dir: demanded(PATH_LENGTH),
+  executor_type: demanded(NAME_LENGTH),
+  executor_profile: demanded(NAME_LENGTH),
+  tags: tags.nullish(),
+})
+
+export const addRunBody = z.object({
+  type: z.enum(RUN_TYPES),
+  parameters: object.nullish(),
+  prompt: z.string().nullish(),
+  session_id: id.nullish(),
+  agent_name: line(NAME_LENGTH).nullish(),
+  project_dir: path.nullish(),
+  parent_session_id: id.nullish(),
+  execution_mode: z.enum(EXECUTION_MODES).nullish(),
+  additional_demands: demands.nullish(),
+  scope: object.nullish(),
+  priority: z.int().min(-1_000_000).max(1_000_000).nullish(),
+  max_attempts: z.int().min(1).max(100).nullish(),
+  timeout_seconds: seconds(TIMEOUT_SECONDS_MAX).nullish(),
+  idempotency_key: line(ID_LENGTH).nullish(),
+})
+export type AddRunBody = z.output<typeof addRunBody>
+
+export const addRunsBody = z.object({ runs: z.array(addRunBody).min(1).max(ADD_LIMIT) })
+
+export const listRunsQuery = z.object({
+  status: z.string().max(1000).optional(),
+  session_id: z.string().max(ID_LENGTH).optional(),
+  runner_id: z.string().max(ID_LENGTH).optional(),
+  limit: queryNumber(1, LIST_LIMIT).int().default(100),
+  cursor: z.string().max(200).optional(),
+})
+
+/** Longer waits are cut to what is held; the caller asks again. */
+export const getRunQuery = z.object({ wait: queryNumber(0, 86_400).default(0) })
+
+export const listSessionsQuery = z.object({
+  // Existing clients know no cursor and want them all.
+  limit: queryNumber(1, LIST_LIMIT).int().default(LIST_LIMIT),
+  cursor: z.string().max(200).optional(),
+})
+
+export const registerBody = z
+  .object({
+    hostname: line(NAME_LENGTH),
+    project_dir: path,
+    executor_profile: line(NAME_LENGTH).nullish(),
+    executor_type: line(NAME_LENGTH).nullish(),
+    executor: object.nullish(),
+    tags: tags.nullish(),
+    require_matching_tags: z.boolean().nullish(),
+    agents: z.array(object).max(1000).nullish(),
+  })
+  .refine(({ executor_profile, executor_type }) => executor_profile || executor_type, {
+    path: ['executor_profile'],
+    error: 'executor_profile or executor_type is required',
+  })
+
+export const pollQuery = z.object({ runner_id: z.string().min(1).max(ID_LENGTH) })
+
+export const claimBody = z.object({
+  runner_id: id,
+  /** 0 waits for stops only: all slots are taken. */
+  limit: z.int().min(0).max(CLAIM_LIMIT).nullish(),
+  wait_seconds: z.number().min(0).max(86_400).nullish(),
+  claim_key: line(ID_LENGTH).nullish(),
+})
+
+export const runnerBody = z.object({ runner_id: id })
+
+export const reportBody = z.object({
+  runner_id: id,
+  claim_token: z.string().max(ID_LENGTH).nullish(),
+})
+
+export const completedBody = reportBody.extend({
+  status: z.string().nullish(),
+  session_status: z.enum(['idle', 'finished']).nullish(),
+  result: z.object({ text: z.string().nullish(), data: json.nullish() }).nullish(),
+})
+
+export const failedBody = reportBody.extend({
+  error: z.string().transform((error) => error.slice(-ERROR_LENGTH)),
+})
+
+export const stoppedBody = reportBody.extend({ signal: z.string().nullish() })
+
+/** The words are checked by the route, whose refusal existing runners know as a 400. */
+export const sessionReportBody = z.object({ runner_id: id, status: z.string() })
+
+export const removeRunnerQuery = z.object({ self: z.enum(['true', 'false']).default('false') })
+
+export const bindBody = z
+  .object({
+    executor_session_id: id,
+    hostname: line(NAME_LENGTH),
+    executor_profile: line(NAME_LENGTH).nullish(),
+    executor_type: line(NAME_LENGTH).nullish(),
+    project_dir: path.nullish(),
+  })
+  .refine(({ executor_profile, executor_type }) => executor_profile || executor_type, {
+    path: ['executor_profile'],
+    error: 'executor_profile or executor_type is required',
+  })
+
+export const metadataBody = z.object({
+  project_dir: path.nullish(),
+  agent_name: line(NAME_LENGTH).nullish(),
+  last_resumed_at: line(100).nullish(),
+  executor_session_id: id.nullish(),
+  executor_profile: line(NAME_LENGTH).nullish(),
+  executor_type: line(NAME_LENGTH).nullish(),
+  hostname: line(NAME_LENGTH).nullish(),
+})
+
+export const sessionEventBody = z.object({
+  event_type: line(NAME_LENGTH),
+  session_id: z.string(),
+  timestamp: line(100),
+  tool_name: z.string().nullish(),
+  tool_input: json.nullish(),
+  tool_output: json.nullish(),
+  error: z.string().nullish(),
+  exit_code: z.int().nullish(),
+  reason: z.string().nullish(),
+  role: z.string().nullish(),
+  content: json.nullish(),
+  result_text: z.string().nullish(),
+  result_data: json.nullish(),
+})

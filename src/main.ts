@@ -1,0 +1,145 @@
+/** A server process: config → database → recovery → app → listen → sweep, and the way back. */
+import type { Server } from 'node:http'
+import { createAdaptorServer } from '@hono/node-server'
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import { createApp } from './http/app.ts'
+import type { Engine } from './queue/engine.ts'
+import { addSeconds, timestamp } from './queue/time.ts'
+import { openSqliteEngine } from './sqlite/engine.ts'
+import { startSweeper } from './sweeper.ts'
+
+export interface RunningServer {
+  /** Where it listens, for example `http://127.0.0.1:8765`. */
+  url: string
+  /**
+   * Leaves in order: no new connections, waiting polls answered at once, requests at hand finished,
+   * the database closed. Resolves when all is done.
+   */
+  close(): Promise<void>
+}
+
+/** The port is taken, or the address is not this machine's: in words that say what to do. */
+export class ListenError extends Error {
+  constructor(message: string, cause: unknown) {
+    super(message, { cause })
+    this.name = 'ListenError'
+  }
+}
+
+/** Requests that are still not done by then are cut. */
+const CLOSE_DEADLINE_MS = 10_000
+/**
+ * Clients keep idle connections, often for 5 s, which is Node's own limit too: whoever closes one
+ * just as a report goes out on it loses the report. So this side keeps them much longer.
+ */
+const KEEP_ALIVE_MS = 75_000
+const HEADERS_TIMEOUT_MS = 20_000
+
+/** @throws DatabaseOpenError, ListenError */
+export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
+  const engine = await openSqliteEngine({
+    url: config.databaseUrl,
+    durability: config.durability,
+  })
+  const closing = new AbortController()
+  const now = () => timestamp(new Date())
+  try {
+    await recover(engine, config, now(), log)
+    const app = createApp({
+      engine,
+      config,
+      now,
+      closing: closing.signal,
+      onError: (error, { method, path }) =>
+        log.error({ err: error, method, path }, 'request failed'),
+    })
+    const server = createAdaptorServer({
+      fetch: app.fetch,
+      serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_TIMEOUT_MS },
+    }) as Server
+    await listen(server, config)
+    const stopSweeper = startSweeper({
+      engine,
+      config,
+      now,
+      onSwept: (what, facts) => log.info(facts, what),
+      onError: (error) => log.error({ err: error }, 'sweep failed'),
+    })
+    return {
+      url: urlOf(server, config.host),
+      async close() {
+        stopSweeper()
+        closing.abort()
+        await closeServer(server)
+        await engine.close()
+      },
+    }
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+async function recover(engine: Engine, config: Config, now: string, log: Logger): Promise<void> {
+  const { recoveryMode, recoveryThresholdSeconds, staleThresholdSeconds } = config
+  const recovered = await engine.runs.recover(
+    recoveryMode,
+    {
+      thresholdSeconds: recoveryThresholdSeconds,
+      aliveSince: addSeconds(now, -staleThresholdSeconds),
+    },
+    now,
+  )
+  if (Object.values(recovered).some((count) => count > 0)) {
+    log.info({ mode: recoveryMode, ...recovered }, 'recovered runs that an earlier server left')
+  }
+}
+
+async function listen(server: Server, { host, port }: Config): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)))
+    server.listen(port, host, resolve)
+  })
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new ListenError(
+        `port ${port} on ${host} is in use, perhaps by another runqueue. Stop that, or choose a port with --port or PORT (0 picks a free one).`,
+        error,
+      )
+    case 'EACCES':
+      return new ListenError(
+        `this user may not listen on port ${port}. Choose one above 1023 with --port or PORT.`,
+        error,
+      )
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new ListenError(
+        `${host} is not an address of this machine. Choose one with --host or HOST.`,
+        error,
+      )
+    default:
+      return error
+  }
+}
+
+function urlOf(server: Server, host: string): string {
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  // Answers that are on their way out keep their connection until they are written.
+  server.closeIdleConnections()
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_DEADLINE_MS)
+  await closed
+  clearInterval(idle)
+  clearTimeout(cut)
+}
