@@ -1,6 +1,8 @@
 /** Environment and flags → one frozen Config, parsed once. Every mistake is named, all at once. */
-import { RECOVERY_MODES, type RecoveryMode } from './queue/recovery.ts'
-import { DURABILITIES, type Durability } from './sqlite/database.ts'
+
+import { DURABILITIES, type Durability } from './queue/engine.ts'
+import { RECOVERY_MODES, RECOVERY_THRESHOLD_SECONDS, type RecoveryMode } from './queue/recovery.ts'
+import { MATCH_TIMEOUT_SECONDS } from './queue/run-queue.ts'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -104,10 +106,15 @@ export function parseConfig(environment: Environment): Config {
     removeThresholdSeconds: number('RUNNER_REMOVE_THRESHOLD', 600, 0, SECONDS_MAX),
     lifecycleIntervalSeconds: number('RUNNER_LIFECYCLE_INTERVAL', 30, 0.1, 3600),
     sweepIntervalSeconds: number('RUN_SWEEP_INTERVAL', 2, 0.1, 3600),
-    noMatchTimeoutSeconds: number('RUN_NO_MATCH_TIMEOUT', 300, 0, SECONDS_MAX),
+    noMatchTimeoutSeconds: number('RUN_NO_MATCH_TIMEOUT', MATCH_TIMEOUT_SECONDS, 0, SECONDS_MAX),
     claimTimeoutSeconds: number('RUN_CLAIM_TIMEOUT', 60, 0.1, SECONDS_MAX),
     recoveryMode: oneOf('RUN_RECOVERY_MODE', RECOVERY_MODES, 'stale'),
-    recoveryThresholdSeconds: number('RUN_RECOVERY_THRESHOLD', 300, 0, SECONDS_MAX),
+    recoveryThresholdSeconds: number(
+      'RUN_RECOVERY_THRESHOLD',
+      RECOVERY_THRESHOLD_SECONDS,
+      0,
+      SECONDS_MAX,
+    ),
   }
   if (config.removeThresholdSeconds < config.staleThresholdSeconds) {
     mistakes.push(

@@ -1,3 +1,4 @@
+export type { ClaimedRunView, RunnerView, RunView } from '../http/views.ts'
 export {
   type AddRunAnswer,
   type AddRunRequest,

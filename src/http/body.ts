@@ -5,7 +5,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { z } from 'zod'
 import { type Fault, RequestError, ValidationError } from './errors.ts'
 
-export const BODY_LIMIT_BYTES = 10 * 1024 * 1024
+const BODY_LIMIT_BYTES = 10 * 1024 * 1024
 /** SQLite's JSON functions take 1 000; nobody means more than a few. */
 const DEPTH_LIMIT = 100
 /** As many as a person reads. */

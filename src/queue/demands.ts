@@ -61,7 +61,7 @@ export function canonicalDemands(...inputs: (DemandsInput | null | undefined)[])
   return Object.keys(demands).length > 1 || demands.tags.length > 0 ? demands : null
 }
 
-export function canonicalTags(tags: string[]): string[] {
+function canonicalTags(tags: string[]): string[] {
   return [...new Set(tags)].sort(compareTags)
 }
 

@@ -4,6 +4,13 @@ import type { RunQueue } from './run-queue.ts'
 import type { Runners } from './runners.ts'
 import type { Sessions } from './sessions.ts'
 
+/**
+ * - `full`: a commit is on the disk before it is acknowledged.
+ * - `normal`: a power cut may take the last moments; a crash of the process takes nothing.
+ */
+export const DURABILITIES = ['full', 'normal'] as const
+export type Durability = (typeof DURABILITIES)[number]
+
 /** A database that holds the queue. The engines (SQLite, …) implement it; nothing else differs. */
 export interface Engine {
   readonly runs: RunQueue

@@ -3,7 +3,7 @@
  * layer maps codes to statuses in one table.
  */
 
-export const QUEUE_ERROR_CODES = [
+const QUEUE_ERROR_CODES = [
   'session_id_required',
   'session_not_found',
   'session_exists',

@@ -33,5 +33,3 @@ export const TRANSITIONS = {
   /** No runner could take it in time. */
   time_out: { from: ['pending'], to: 'failed' },
 } as const satisfies Record<string, Transition>
-
-export type TransitionName = keyof typeof TRANSITIONS

@@ -1,4 +1,4 @@
-import type { ClaimedRunView } from '../http/views.ts'
+import type { ClaimedRunView } from '../client/index.ts'
 
 /** Linux refuses to start a program with a longer `NAME=value`, its closing NUL included. */
 const VARIABLE_BYTES_MAX = 128 * 1024
@@ -16,8 +16,7 @@ export function runEnvironment(
     RUNQUEUE_RUN_ID: run.run_id,
     RUNQUEUE_SESSION_ID: run.session_id,
     RUNQUEUE_TYPE: run.type,
-    // The attempts that began before this one.
-    RUNQUEUE_ATTEMPT: String(run.attempt + 1),
+    RUNQUEUE_ATTEMPT: String(run.attempt),
     RUNQUEUE_PROMPT: run.prompt,
     RUNQUEUE_PARAMETERS: JSON.stringify(run.parameters),
     RUNQUEUE_AGENT_NAME: run.agent_name,

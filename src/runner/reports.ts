@@ -1,6 +1,5 @@
 /** What a runner has to say, said until it is heard. */
-import type { RunqueueClient } from '../client/index.ts'
-import type { ClaimedRunView } from '../http/views.ts'
+import type { ClaimedRunView, RunqueueClient } from '../client/index.ts'
 import { isRefusal, type Patience, untilAnswered } from './backoff.ts'
 import type { Outcome } from './process.ts'
 

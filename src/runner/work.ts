@@ -1,6 +1,6 @@
 /** The runs at hand: each from its claim to the report of its end. */
 import { resolve } from 'node:path'
-import type { ClaimedRunView } from '../http/views.ts'
+import type { ClaimedRunView } from '../client/index.ts'
 import { runEnvironment } from './environment.ts'
 import type { RunnerSettings } from './options.ts'
 import { CommandProcess, type Outcome } from './process.ts'

@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
+import type { Durability } from '../queue/engine.ts'
 import { type Client, loadDriver } from './driver.ts'
 import { translateOpen } from './errors.ts'
 import { migrate } from './migrate.ts'
@@ -16,13 +17,6 @@ export interface Database {
   path: string
 }
 
-/**
- * - `full`: a commit is on the disk before it is acknowledged.
- * - `normal`: a power cut may take the last moments; a crash of the process takes nothing.
- */
-export const DURABILITIES = ['full', 'normal'] as const
-export type Durability = (typeof DURABILITIES)[number]
-
 /** SQLite's own busy wait blocks the whole process, so it is tiny; the commit lane waits instead. */
 const BUSY_TIMEOUT_MS = 1
 /** While opening and migrating nobody is served yet, so blocking is fine. */
@@ -31,7 +25,7 @@ const OPEN_TIMEOUT_MS = 10_000
 const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 
 /** `file:./data/runqueue.db`, `sqlite:…` or a plain path. */
-export function databasePath(url: string): string {
+function databasePath(url: string): string {
   if (url.startsWith('file://')) return fileURLToPath(url)
   return resolve(url.replace(/^(file|sqlite):/, ''))
 }

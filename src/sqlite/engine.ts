@@ -1,8 +1,8 @@
 /** Puts the parts of the SQLite engine together. */
-import type { Engine } from '../queue/engine.ts'
+import type { Durability, Engine } from '../queue/engine.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { CommitLane } from './commit-lane.ts'
-import { type Durability, openDatabase, openWatcher } from './database.ts'
+import { openDatabase, openWatcher } from './database.ts'
 import { prepareFollow } from './follow.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRunners } from './runners.ts'

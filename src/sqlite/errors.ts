@@ -1,7 +1,7 @@
 /** What SQLite's result codes mean to the caller of a queue. Codes: https://sqlite.org/rescode.html */
 import { DatabaseOpenError, QueueError } from '../queue/errors.ts'
 
-export function sqliteCode(error: unknown): string | null {
+function sqliteCode(error: unknown): string | null {
   if (!(error instanceof Error)) return null
   // Drizzle wraps driver errors; the code sits on the cause.
   const source = error.cause instanceof Error && 'code' in error.cause ? error.cause : error
