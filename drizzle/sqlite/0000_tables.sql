@@ -1,5 +1,5 @@
 CREATE TABLE `run_events` (
-	`event_id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`event_id` integer PRIMARY KEY NOT NULL,
 	`run_seq` integer NOT NULL,
 	`at` text NOT NULL,
 	`from_status` text,
@@ -79,7 +79,7 @@ CREATE INDEX `idx_runs_stopping` ON `runs` (`runner_id`) WHERE status = 'stoppin
 CREATE INDEX `idx_runs_claim_key` ON `runs` (`claim_key`) WHERE claim_key IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX `idx_runs_idempotency` ON `runs` (`idempotency_key`) WHERE idempotency_key IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `session_events` (
-	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`id` integer PRIMARY KEY NOT NULL,
 	`session_id` text NOT NULL,
 	`run_id` text,
 	`event_type` text NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE `session_events` (
 --> statement-breakpoint
 CREATE INDEX `idx_session_events_session` ON `session_events` (`session_id`,`id`);--> statement-breakpoint
 CREATE TABLE `sessions` (
-	`seq` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`seq` integer PRIMARY KEY NOT NULL,
 	`session_id` text NOT NULL,
 	`status` text NOT NULL,
 	`created_at` text NOT NULL,
@@ -109,5 +109,4 @@ CREATE TABLE `sessions` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `sessions_session_id_unique` ON `sessions` (`session_id`);--> statement-breakpoint
-CREATE INDEX `idx_sessions_runner` ON `sessions` (`runner_id`) WHERE runner_id IS NOT NULL;--> statement-breakpoint
-CREATE INDEX `idx_sessions_stopping` ON `sessions` (`runner_id`) WHERE status = 'stopping';
+CREATE INDEX `idx_sessions_waiting` ON `sessions` (`runner_id`) WHERE status IN ('idle', 'stopping');

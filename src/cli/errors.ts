@@ -21,7 +21,8 @@ export function reportError(context: Context, error: unknown): ExitCode {
   }
   const { code, text } = inWords(error)
   const { stderr } = context
-  stderr.write(styleError(stderr, `error: ${printable(text)}\n`))
+  const prefix = error instanceof Interrupted ? '' : 'error: '
+  stderr.write(styleError(stderr, `${prefix}${printable(text)}\n`))
   return code
 }
 

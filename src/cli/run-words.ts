@@ -34,7 +34,9 @@ export function activity(
 export function ending(run: RunView): string {
   const { status, started_at, completed_at } = run
   if (!isTerminal(status) || started_at === null || completed_at === null) return status
-  return `${status} ${status === 'completed' ? 'in' : 'after'} ${duration(secondsBetween(started_at, completed_at))}`
+  const seconds = secondsBetween(started_at, completed_at)
+  const time = seconds < 10 ? `${seconds.toFixed(1)}s` : duration(seconds)
+  return `${status} ${status === 'completed' ? 'in' : 'after'} ${time}`
 }
 
 /** The host a run is held by; the runner's id where the runner is gone. */

@@ -95,7 +95,8 @@ function check<T extends z.ZodType>(
   throw new ValidationError(
     parsed.error.issues.slice(0, FAULTS_LIMIT).map((issue): Fault => {
       const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
-      const missing = issue.code === 'invalid_type' && at(value, path) === undefined
+      const mistyped = issue.code === 'invalid_type' || issue.code === 'invalid_value'
+      const missing = mistyped && at(value, path) === undefined
       return {
         type: missing ? 'missing' : issue.code,
         loc: [source, ...path],

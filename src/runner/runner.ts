@@ -238,9 +238,8 @@ class Runner {
         { what: 'say goodbye' },
         { ...this.#patience, signal },
       )
-    } catch (error) {
-      // It misses the heartbeats before long.
-      const message = `could not say goodbye to the server: ${(error as Error).message}`
+    } catch {
+      const message = 'could not say goodbye: the server will notice that the heartbeats end'
       this.#settings.log({ event: 'report_undelivered', message })
     }
   }

@@ -45,6 +45,8 @@ export async function openDatabase(url: string, durability: Durability): Promise
     client.pragma('auto_vacuum = INCREMENTAL')
     client.pragma('journal_mode = WAL')
     client.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
+    // The checkpointer does it, in a thread of its own.
+    client.pragma('wal_autocheckpoint = 0')
     client.pragma(`journal_size_limit = ${JOURNAL_SIZE_LIMIT_BYTES}`)
     client.pragma('foreign_keys = ON')
     client.pragma('temp_store = MEMORY')

@@ -10,20 +10,20 @@ type Driver = new (path: string, options?: Options) => Client
 export type { Client }
 
 const NEEDS_OLD_DRIVER = Number(process.versions.node.split('.')[0]) < 22
+export const driverName = NEEDS_OLD_DRIVER ? 'better-sqlite3-node20' : 'better-sqlite3'
 
 let driver: Driver | undefined
 
 /** Loaded on first use, so that commands which never open a database do not need one. */
 export async function loadDriver(): Promise<Driver> {
   if (driver) return driver
-  const name = NEEDS_OLD_DRIVER ? 'better-sqlite3-node20' : 'better-sqlite3'
   try {
-    const module = (await import(name)) as { default: Driver }
+    const module = (await import(driverName)) as { default: Driver }
     driver = module.default
     return driver
   } catch (cause) {
     throw new Error(
-      `the SQLite driver ${name} is not installed for Node ${process.versions.node}: run npm install again`,
+      `the SQLite driver ${driverName} is not installed for Node ${process.versions.node}: run npm install again`,
       { cause },
     )
   }

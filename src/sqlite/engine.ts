@@ -1,6 +1,7 @@
 /** Puts the parts of the SQLite engine together. */
 import type { Durability, Engine } from '../queue/engine.ts'
 import { ChangeSignal } from './change-signal.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { CommitLane } from './commit-lane.ts'
 import { openDatabase, openWatcher } from './database.ts'
 import { prepareFollow } from './follow.ts'
@@ -26,7 +27,14 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
   const { url, durability = 'full', busyDeadlineMs = BUSY_DEADLINE_MS } = options
   const { client, orm, path } = await openDatabase(url, durability)
   const changes = new ChangeSignal(await openWatcher(path), orm)
-  const lane = new CommitLane(client, { busyDeadlineMs, onCommit: () => changes.nudge() })
+  const checkpointer = new Checkpointer(client, path)
+  const lane = new CommitLane(client, {
+    busyDeadlineMs,
+    onCommit() {
+      changes.nudge()
+      checkpointer.afterCommit()
+    },
+  })
   const follow = prepareFollow(orm)
   const stops = prepareStops(orm, follow)
   const sweeps = prepareSweeps(orm, follow)
@@ -38,6 +46,7 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
     async close() {
       await lane.drained()
       changes.close()
+      await checkpointer.close()
       client.pragma('wal_checkpoint(TRUNCATE)')
       client.close()
     },

@@ -40,7 +40,7 @@ const demandKey = sql.raw(
 export const sessions = sqliteTable(
   'sessions',
   {
-    seq: integer().primaryKey({ autoIncrement: true }),
+    seq: integer().primaryKey(),
     session_id: text().notNull().unique(),
     status: text({ enum: SESSION_STATUSES }).notNull(),
     created_at: text().notNull(),
@@ -59,8 +59,10 @@ export const sessions = sqliteTable(
     updated_at: text().notNull(),
   },
   (table) => [
-    index('idx_sessions_runner').on(table.runner_id).where(sql`runner_id IS NOT NULL`),
-    index('idx_sessions_stopping').on(table.runner_id).where(sql`status = 'stopping'`),
+    // Only what is looked for by runner: an index on all of them would cost each start a page.
+    index('idx_sessions_waiting')
+      .on(table.runner_id)
+      .where(sql`status IN ('idle', 'stopping')`),
     check('sessions_status', sql`status IN (${words(SESSION_STATUSES)})`),
   ],
 )
@@ -135,9 +137,13 @@ export const runs = sqliteTable(
   ],
 )
 
-/** What happened to runs, in order of commit: written by triggers, so that no change is missed. */
+/**
+ * What happened to runs, in order of commit: written by triggers, so that no change is missed.
+ * No autoIncrement, which would cost each commit one page more; the newest event is never deleted,
+ * so ids do not come back all the same.
+ */
 export const runEvents = sqliteTable('run_events', {
-  event_id: integer().primaryKey({ autoIncrement: true }),
+  event_id: integer().primaryKey(),
   run_seq: integer().notNull(),
   at: text().notNull(),
   from_status: text({ enum: RUN_STATUSES }),
@@ -157,7 +163,7 @@ export const runnerSignals = sqliteTable('runner_signals', {
 export const sessionEvents = sqliteTable(
   'session_events',
   {
-    id: integer().primaryKey({ autoIncrement: true }),
+    id: integer().primaryKey(),
     session_id: text()
       .notNull()
       .references(() => sessions.session_id, { onDelete: 'cascade' }),

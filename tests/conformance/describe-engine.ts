@@ -1,0 +1,62 @@
+/**
+ * What every engine must do, in tests that know no engine: an engine's own test file opens a
+ * fixture and calls this.
+ */
+import { describe } from 'vitest'
+import { describeAdd } from './add.ts'
+import { describeAddMany } from './add-many.ts'
+import { describeChanges } from './changes.ts'
+import { describeClaim } from './claim.ts'
+import { describeClaimAgain } from './claim-again.ts'
+import { describeClaimMatch } from './claim-match.ts'
+import { describeClaimRule } from './claim-rule.ts'
+import { describeConcurrency } from './concurrency.ts'
+import type { OpenFixture } from './fixture.ts'
+import { describeIdempotency } from './idempotency.ts'
+import { describeLists } from './lists.ts'
+import { describeRecovery } from './recovery.ts'
+import { describeRemoval } from './removal.ts'
+import { describeReports } from './reports.ts'
+import { describeResume } from './resume.ts'
+import { describeRetry } from './retry.ts'
+import { describeRunners } from './runners.ts'
+import { describeSessionResult } from './session-result.ts'
+import { describeSessionStop } from './session-stop.ts'
+import { describeSessions } from './sessions.ts'
+import { describeSetDemands } from './set-demands.ts'
+import { describeStop } from './stop.ts'
+import { describeSweep } from './sweep.ts'
+import { describeTransitions } from './transitions.ts'
+import { type Setup, setupOf } from './world.ts'
+
+const SUBJECTS: ((setup: Setup) => void)[] = [
+  describeAdd,
+  describeResume,
+  describeIdempotency,
+  describeAddMany,
+  describeClaim,
+  describeClaimMatch,
+  describeClaimAgain,
+  describeClaimRule,
+  describeTransitions,
+  describeReports,
+  describeStop,
+  describeRetry,
+  describeSetDemands,
+  describeSweep,
+  describeRecovery,
+  describeRunners,
+  describeRemoval,
+  describeSessions,
+  describeSessionStop,
+  describeSessionResult,
+  describeLists,
+  describeChanges,
+  describeConcurrency,
+]
+
+export function describeEngine(name: string, openFixture: OpenFixture): void {
+  describe(name, () => {
+    for (const subject of SUBJECTS) subject(setupOf(openFixture))
+  })
+}

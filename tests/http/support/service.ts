@@ -1,0 +1,195 @@
+/** The API on a port, with a database for one test, and the steps that most tests begin with. */
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import { expect, onTestFinished } from 'vitest'
+import { type App, createApp } from '../../../src/http/app.ts'
+import type { Deps } from '../../../src/http/deps.ts'
+import type { ClaimedRunView, RunView } from '../../../src/http/views.ts'
+import type { Engine } from '../../../src/queue/engine.ts'
+import type { Session } from '../../../src/queue/session.ts'
+import { type Clock, fakeClock } from '../../support/clock.ts'
+import { type Answer, type Api, apiOf, type Body } from './api.ts'
+import type { OpenDatabase, TestDatabase } from './database.ts'
+
+export interface Added {
+  run_id: string
+  session_id: string
+  status: string
+}
+
+export interface Claimed {
+  runs: ClaimedRunView[]
+  stop_runs: string[]
+  stop_sessions: string[]
+  deregistered: boolean
+}
+
+export interface Held {
+  runner_id: string
+  run: ClaimedRunView
+}
+
+export interface Service extends Api {
+  url: string
+  app: App
+  server: Server
+  engine: Engine
+  clock: Clock
+  /** What a person would find in the log; a test fails if it leaves something here. */
+  errors: unknown[]
+  /** Another server on the same database, as another process would be. */
+  another(options?: ServiceOptions): Promise<Service>
+  /** As SIGTERM begins: whoever waits is answered. */
+  leave(): void
+  close(): Promise<void>
+
+  register(facts?: Body): Promise<string>
+  addRun(facts?: Body): Promise<Added>
+  poll<T = Body>(runner_id: string, init?: RequestInit): Promise<Answer<T>>
+  claim(runner_id: string, facts?: Body, init?: RequestInit): Promise<Claimed>
+  /** A run that a runner has claimed: a new one of both, unless the runner is given. */
+  hold(run?: Body, runner_id?: string): Promise<Held>
+  /** A run that its runner has begun. */
+  begin(run?: Body, runner_id?: string): Promise<Held>
+  report(what: string, held: Held, facts?: Body): Promise<Answer>
+  run(run_id: string): Promise<RunView>
+  session(session_id: string): Promise<Session>
+  runs(query?: string): Promise<RunView[]>
+  /** Everything that requests can leave behind. */
+  everything(): Promise<unknown>
+}
+
+export interface ServiceOptions {
+  config?: Partial<Deps['config']>
+  /** Puts something between the API and the engine. */
+  wrap?: (engine: Engine) => Engine
+}
+
+export type Setup = (options?: ServiceOptions) => Promise<Service>
+
+export const setupOf =
+  (openDatabase: OpenDatabase): Setup =>
+  async (options) => {
+    const database = await openDatabase()
+    // Hooks run in reverse: the servers close first.
+    onTestFinished(() => database.cleanup())
+    return await serve(database, fakeClock(), options)
+  }
+
+const CONFIG: Deps['config'] = {
+  corsOrigins: [],
+  heartbeatIntervalSeconds: 60,
+  noMatchTimeoutSeconds: 300,
+  // Polls that find nothing are over at once, unless a test wants to wait.
+  pollTimeoutSeconds: 0.02,
+  staleThresholdSeconds: 120,
+}
+
+async function serve(
+  database: TestDatabase,
+  clock: Clock,
+  options: ServiceOptions = {},
+): Promise<Service> {
+  const engine = await database.open()
+  const errors: unknown[] = []
+  const closing = new AbortController()
+  const app = createApp({
+    engine: options.wrap?.(engine) ?? engine,
+    config: { ...CONFIG, ...options.config },
+    now: clock.now,
+    closing: closing.signal,
+    onError: (error) => errors.push(error),
+  })
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+  let open = true
+  async function close(): Promise<void> {
+    if (!open) return
+    open = false
+    closing.abort()
+    server.closeAllConnections()
+    await new Promise((closed) => server.close(closed))
+    await engine.close()
+  }
+  onTestFinished(async () => {
+    await close()
+    expect(errors).toEqual([])
+  })
+
+  const api = apiOf(url)
+  return {
+    ...api,
+    ...stepsOf(api),
+    ...{ url, app, server, engine, clock, errors, close },
+    another: (others) => serve(database, clock, others),
+    leave: () => closing.abort(),
+  }
+}
+
+function stepsOf(api: Api) {
+  async function wanted<T>(status: number, answering: Promise<Answer<T>>): Promise<T> {
+    const answer = await answering
+    expect(answer).toMatchObject({ status })
+    return answer.body
+  }
+
+  async function register(facts: Body = {}): Promise<string> {
+    const runner = { hostname: 'alpha', project_dir: '/project', executor_profile: 'coding' }
+    const body = { ...runner, ...facts }
+    const { runner_id } = await wanted(
+      200,
+      api.post<{ runner_id: string }>('/runner/register', body),
+    )
+    return runner_id
+  }
+
+  const addRun = (facts: Body = {}) =>
+    wanted(201, api.post<Added>('/runs', { type: 'start_session', prompt: 'hello', ...facts }))
+
+  const poll = <T = Body>(runner_id: string, init?: RequestInit) =>
+    api.get<T>(`/runner/runs?runner_id=${runner_id}`, init)
+
+  const claim = (runner_id: string, facts: Body = {}, init?: RequestInit) =>
+    wanted(200, api.post<Claimed>('/runner/runs/claim', { runner_id, ...facts }, init))
+
+  async function hold(facts?: Body, by?: string): Promise<Held> {
+    const runner_id = by ?? (await register())
+    const { run_id } = await addRun(facts)
+    const [run] = (await claim(runner_id)).runs
+    if (run?.run_id !== run_id) throw new Error('another pending run was claimed first')
+    return { runner_id, run }
+  }
+
+  async function begin(facts?: Body, by?: string): Promise<Held> {
+    const held = await hold(facts, by)
+    await wanted(200, report('started', held))
+    return held
+  }
+
+  const report = (what: string, { run, runner_id }: Held, facts: Body = {}) =>
+    api.post(`/runner/runs/${run.run_id}/${what}`, { runner_id, ...facts })
+
+  const run = (run_id: string) => wanted(200, api.get<RunView>(`/runs/${run_id}`))
+
+  async function session(session_id: string): Promise<Session> {
+    const path = `/sessions/${session_id}`
+    return (await wanted(200, api.get<{ session: Session }>(path))).session
+  }
+
+  async function runs(query = 'limit=1000'): Promise<RunView[]> {
+    return (await wanted(200, api.get<{ runs: RunView[] }>(`/runs?${query}`))).runs
+  }
+
+  const everything = async () => ({
+    runs: await wanted(200, api.get('/runs?limit=1000')),
+    sessions: await wanted(200, api.get('/sessions')),
+    runners: await wanted(200, api.get('/runners')),
+  })
+
+  return { register, addRun, poll, claim, hold, begin, report, run, session, runs, everything }
+}

@@ -1,0 +1,17 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+
+/** A folder on the disk, for as long as `remove` is not called. */
+export function makeTempDir(): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), 'runqueue-test-'))
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** A folder for the test that is running, removed at its end. */
+export function tempDir(): string {
+  const { path, remove } = makeTempDir()
+  onTestFinished(remove)
+  return path
+}
