@@ -1,9 +1,9 @@
 /** Whole lifecycles in process, against the same work in hand-written statements. */
 import { join } from 'node:path'
-import { type Client, loadDriver } from '../src/sqlite/driver.ts'
-import { openSqliteEngine } from '../src/sqlite/engine.ts'
 import type { Durability } from '../src/queue/engine.ts'
 import { newRunId, newSessionId } from '../src/queue/ids.ts'
+import { type Client, loadDriver } from '../src/sqlite/driver.ts'
+import { openSqliteEngine } from '../src/sqlite/engine.ts'
 import { type Figure, lifecycle, now, register, repeated, say } from './support.ts'
 
 const DURATION_MS = 2000

@@ -1,12 +1,17 @@
 /** `npm run bench [section …]`: the ratios that the design binds, with what they come from. */
 import { cpus } from 'node:os'
 import { claimFigures } from './claim.ts'
+import { httpFigures, memoryFigures } from './http.ts'
 import { lifecycleFigures } from './lifecycle.ts'
 import { type Figure, say } from './support.ts'
+import { waitingFigures } from './waiting.ts'
 
 const SECTIONS: Record<string, () => Promise<Figure[]>> = {
   claim: claimFigures,
   lifecycle: lifecycleFigures,
+  http: httpFigures,
+  waiting: waitingFigures,
+  memory: memoryFigures,
 }
 
 function verdict({ value, bar, aim, better }: Figure): string {

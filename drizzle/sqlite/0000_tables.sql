@@ -109,4 +109,5 @@ CREATE TABLE `sessions` (
 );
 --> statement-breakpoint
 CREATE UNIQUE INDEX `sessions_session_id_unique` ON `sessions` (`session_id`);--> statement-breakpoint
-CREATE INDEX `idx_sessions_waiting` ON `sessions` (`runner_id`) WHERE status IN ('idle', 'stopping');
+CREATE INDEX `idx_sessions_idle` ON `sessions` (`runner_id`) WHERE status = 'idle';--> statement-breakpoint
+CREATE INDEX `idx_sessions_stopping` ON `sessions` (`runner_id`) WHERE status = 'stopping';

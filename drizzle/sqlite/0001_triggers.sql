@@ -13,19 +13,25 @@ BEGIN
   VALUES (NEW.seq, NEW.updated_at, OLD.status, NEW.status, coalesce(NEW.runner_id, OLD.runner_id));
 END;
 --> statement-breakpoint
--- Tags are canonical (sorted, unique, without needless escapes) also where a run comes by plain SQL,
--- since the claim compares them as text.
+-- Demands are canonical also where a run comes by plain SQL, since the claim compares them as text
+-- and readers rely on their form: unset properties are absent, tags are sorted, unique and always
+-- there, nothing demanded is NULL. (A merge patch drops what is null.)
 CREATE TRIGGER runs_canonical_demands AFTER INSERT ON runs
-WHEN json_array_length(NEW.demands, '$.tags') > 0
-  AND NEW.demands ->> '$.tags' <> (
-    SELECT json_group_array(value)
-    FROM (SELECT DISTINCT value FROM json_each(NEW.demands, '$.tags') ORDER BY value))
+WHEN NEW.demands IS NOT NULL
 BEGIN
-  UPDATE runs
-  SET demands = json_set(demands, '$.tags', (
-    SELECT json_group_array(value)
-    FROM (SELECT DISTINCT value FROM json_each(NEW.demands, '$.tags') ORDER BY value)))
-  WHERE seq = NEW.seq;
+  UPDATE runs SET demands = canonical.demands
+  FROM (
+    SELECT nullif(json_patch('{"tags":[]}', json_object(
+      'tags', (
+        SELECT json_group_array(value)
+        FROM (SELECT DISTINCT value FROM json_each(NEW.demands, '$.tags') ORDER BY value)),
+      'hostname', nullif(NEW.demands ->> '$.hostname', ''),
+      'project_dir', nullif(NEW.demands ->> '$.project_dir', ''),
+      'executor_type', nullif(NEW.demands ->> '$.executor_type', ''),
+      'executor_profile', nullif(NEW.demands ->> '$.executor_profile', '')
+    )), '{"tags":[]}') AS demands
+  ) AS canonical
+  WHERE seq = NEW.seq AND runs.demands IS NOT canonical.demands;
 END;
 --> statement-breakpoint
 CREATE TRIGGER runners_deregistered AFTER UPDATE OF deregistered_at ON runners

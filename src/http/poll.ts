@@ -55,7 +55,7 @@ export async function poll(
 
   async function look(): Promise<PollAnswer> {
     if (runner?.deregistered_at) {
-      await engine.runners.remove(runner_id, now())
+      await engine.runners.remove(runner_id, now()).catch(unlessGone)
       return { kind: 'deregistered' }
     }
     const at = now()
@@ -86,6 +86,11 @@ export async function poll(
   } finally {
     waiter.leave(taken)
   }
+}
+
+/** Another poll of the same runner was told just before, and removed it. */
+function unlessGone(error: unknown): void {
+  if (!(error instanceof QueueError && error.code === 'runner_not_found')) throw error
 }
 
 async function waitForNews(waiter: Waiter, left: number, stop: AbortSignal): Promise<void> {

@@ -119,7 +119,10 @@ export const completedBody = reportBody.extend({
 })
 
 export const failedBody = reportBody.extend({
-  error: z.string().transform((error) => error.slice(-ERROR_LENGTH)),
+  // The cut may leave the second half of a surrogate pair, which cannot be stored.
+  error: z
+    .string()
+    .transform((error) => error.slice(-ERROR_LENGTH).replace(/^[\udc00-\udfff]/, '')),
 })
 
 export const stoppedBody = reportBody.extend({ signal: z.string().nullish() })

@@ -1,6 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-const randomHex = (bytes: number) => randomBytes(bytes).toString('hex')
+/** Random bytes are drawn in stock: asking the system for six at a time costs more than an insert's share. */
+const STOCK_BYTES = 4096
+let stock = Buffer.alloc(0)
+let used = 0
+
+function randomHex(bytes: number): string {
+  if (used + bytes > stock.length) {
+    stock = randomBytes(STOCK_BYTES)
+    used = 0
+  }
+  used += bytes
+  return stock.toString('hex', used - bytes, used)
+}
 
 export const newRunId = (): string => `run_${randomHex(6)}`
 export const newSessionId = (): string => `ses_${randomHex(6)}`

@@ -82,7 +82,10 @@ export class ChangeSignal implements Changes {
       if (more) this.nudge()
       else this.#version = version
       if (news.runs.length === 0 && news.runner_ids.length === 0) return
-      for (const listener of [...this.#listeners]) listener(news)
+      // A copy, since listeners come and go meanwhile; who went hears nothing any more.
+      for (const listener of [...this.#listeners]) {
+        if (this.#listeners.has(listener)) listener(news)
+      }
     } catch {
       // A hint may be lost: the database is locked or gone for the moment, and the requests that
       // meet it say so. The version is unchanged, so the next look tries again.

@@ -13,7 +13,7 @@
  * So the number of hops depends on what the runner offers, not on how many demands it cannot meet.
  * Of each candidate key the index gives the head (priority, age), and of these the best is taken.
  */
-import { asc, sql } from 'drizzle-orm'
+import { asc, desc, sql } from 'drizzle-orm'
 import { type ClaimedRun, isTerminal, type Timestamp } from '../queue/run.ts'
 import { CLAIM_LIMIT, type Claim } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
@@ -100,7 +100,7 @@ export function prepareClaims(orm: Orm) {
     .select(claimedRunColumns)
     .from(runs)
     .where(sql`claim_key = ${param('claim_key')} AND +runner_id = ${param('runner_id')}`)
-    .orderBy(asc(runs.seq))
+    .orderBy(desc(runs.priority), asc(runs.created_at), asc(runs.seq))
     .limit(CLAIM_LIMIT)
     .prepare()
 

@@ -76,7 +76,7 @@ export function prepareLists(orm: Orm) {
     }
     if (session_id !== undefined) return bySession.all({ ...given, session_id, statuses: among })
     if (runner_id !== undefined) return byRunner.all({ ...given, runner_id, statuses: among })
-    return statuses
+    return [...new Set(statuses)]
       .flatMap((status) => byStatus.get(status)?.all(given) ?? [])
       .sort(newestFirst)
       .slice(0, limit)

@@ -17,7 +17,7 @@ export function migrate(client: Client, path: string): void {
   const newest = migrations.at(-1)?.folderMillis ?? 0
   client
     .transaction(() => {
-      const applied = lastApplied(client, path)
+      const applied = lastApplied(client)
       if (applied > newest) {
         throw new DatabaseOpenError(
           `${path} was written by a newer version of runqueue than this one. Update runqueue, or name another file in DATABASE_URL.`,
@@ -36,20 +36,26 @@ export function migrate(client: Client, path: string): void {
 }
 
 /** When the last applied migration was made, in ms; 0 in a new file. */
-function lastApplied(client: Client, path: string): number {
-  const tables = client
-    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    .pluck()
-    .all()
-  if (tables.length > 0 && !tables.includes('__drizzle_migrations')) {
-    throw new DatabaseOpenError(
-      `${path} is the SQLite database of another program. Name another file in DATABASE_URL.`,
-    )
-  }
+function lastApplied(client: Client): number {
   client.exec(
     'CREATE TABLE IF NOT EXISTS __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at NUMERIC)',
   )
   return Number(
     client.prepare('SELECT coalesce(max(created_at), 0) FROM __drizzle_migrations').pluck().get(),
+  )
+}
+
+/**
+ * Only reads, so that the database of another program is left as it is.
+ * @throws DatabaseOpenError
+ */
+export function refuseForeign(client: Client, path: string): void {
+  const tables = client
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    .pluck()
+    .all()
+  if (tables.length === 0 || tables.includes('__drizzle_migrations')) return
+  throw new DatabaseOpenError(
+    `${path} is the SQLite database of another program. Name another file in DATABASE_URL.`,
   )
 }

@@ -1,5 +1,6 @@
 /** The RunQueue on SQLite: writes go through the commit lane, reads straight to the connection. */
 import { sql } from 'drizzle-orm'
+import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Recovered } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
@@ -76,8 +77,9 @@ export function createRunQueue({ orm, lane, follow, stops, sweeps }: Parts): Run
 
     retry: (run_id, new_run_id, now) => lane.write(() => retry(run_id, new_run_id, now)),
 
-    setDemands: (run_id, demands, timeout_seconds, now) =>
+    setDemands: (run_id, wanted, timeout_seconds, now) =>
       lane.write((): Run => {
+        const demands = canonicalDemands(wanted)
         const waits = demands === null ? null : timeout_seconds
         const run = setDemands.get({
           run_id,

@@ -59,10 +59,10 @@ export const sessions = sqliteTable(
     updated_at: text().notNull(),
   },
   (table) => [
-    // Only what is looked for by runner: an index on all of them would cost each start a page.
-    index('idx_sessions_waiting')
-      .on(table.runner_id)
-      .where(sql`status IN ('idle', 'stopping')`),
+    // Only what is looked for by runner: an index on all of them would cost each start a page. Two,
+    // since polls look for stops only, and the idle sessions of a runner may be many.
+    index('idx_sessions_idle').on(table.runner_id).where(sql`status = 'idle'`),
+    index('idx_sessions_stopping').on(table.runner_id).where(sql`status = 'stopping'`),
     check('sessions_status', sql`status IN (${words(SESSION_STATUSES)})`),
   ],
 )

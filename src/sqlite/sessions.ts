@@ -31,11 +31,7 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
   const result = prepareSessionResult(orm)
   const isSession = eq(sessions.session_id, param('session_id'))
 
-  const get = orm
-    .select({ ...sessionColumns, runner_id: sessions.runner_id })
-    .from(sessions)
-    .where(isSession)
-    .prepare()
+  const get = orm.select(sessionColumns).from(sessions).where(isSession).prepare()
   const list = orm
     .select({ ...sessionColumns, seq: sessions.seq })
     .from(sessions)

@@ -20,10 +20,16 @@ const batch = (guard: SQL, order: SQL) =>
 export type Sweeps = ReturnType<typeof prepareSweeps>
 
 export function prepareSweeps(orm: Orm, follow: Follow) {
+  // INDEXED BY: SQLite would rather walk all pending runs by idx_runs_status_created, and sort them.
   const timedOut = orm
     .update(runs)
     .set({ ...ended(TRANSITIONS.time_out.to), error: ERRORS.noMatch })
-    .where(batch(sql`status = 'pending' AND timeout_at <= ${param('now')}`, sql.raw('timeout_at')))
+    .where(
+      sql`seq IN (
+        SELECT seq FROM runs INDEXED BY idx_runs_timeout
+        WHERE ${statusIn(TRANSITIONS.time_out.from)} AND timeout_at <= ${param('now')}
+        ORDER BY timeout_at LIMIT ${param('limit')})`,
+    )
     .returning(runColumns)
     .prepare()
 
@@ -50,10 +56,18 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
     )
     .returning(runColumns)
     .prepare()
+  // Sessions that no run stops any more: idle ones whose executor did not confirm.
   const unconfirmedSessions = orm
     .update(sessions)
     .set({ status: 'stopped', updated_at: param('now') })
-    .where(sql`status = 'stopping' AND updated_at <= ${param('requested_before')}`)
+    .where(
+      sql`seq IN (
+        SELECT seq FROM sessions INDEXED BY idx_sessions_stopping
+        WHERE status = 'stopping' AND updated_at <= ${param('requested_before')}
+          AND NOT EXISTS (
+            SELECT 1 FROM runs WHERE session_id = sessions.session_id AND runs.status = 'stopping')
+        LIMIT ${param('limit')})`,
+    )
     .prepare()
 
   // `+runner_id`: held runs are few, all runs of a runner may be many; the plus keeps SQLite
@@ -77,14 +91,14 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
     .where(sql`status = 'stopping' AND ${heldBy}`)
     .returning(runColumns)
     .prepare()
-  const endIdleSessions = orm
-    .update(sessions)
-    .set({
-      status: sql`CASE status WHEN 'idle' THEN 'finished' ELSE 'stopped' END`,
-      updated_at: param('now'),
-    })
-    .where(sql`runner_id = ${param('runner_id')} AND status IN ('idle', 'stopping')`)
-    .prepare()
+  const endSessions = (from: 'idle' | 'stopping', to: 'finished' | 'stopped') =>
+    orm
+      .update(sessions)
+      .set({ status: to, updated_at: param('now') })
+      .where(sql`runner_id = ${param('runner_id')} AND status = ${sql.raw(`'${from}'`)}`)
+      .prepare()
+  const finishIdleSessions = endSessions('idle', 'finished')
+  const stopStoppingSessions = endSessions('stopping', 'stopped')
 
   /** Sessions take the status of the run; a run that waits again makes its session wait. */
   function followRuns(changed: Run[], now: Timestamp): Run[] {
@@ -106,7 +120,7 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
 
     settleUnconfirmedStops(requested_before: Timestamp, now: Timestamp, limit: number): Run[] {
       const stopped = followRuns(unconfirmed.all({ requested_before, now, limit }), now)
-      unconfirmedSessions.run({ requested_before, now })
+      unconfirmedSessions.run({ requested_before, now, limit })
       return stopped
     },
 
@@ -115,7 +129,8 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
       const values = { runner_id, now, error: ERRORS.runnerLost }
       const changed = [...releaseHeld.all(values), ...failHeld.all(values), ...stopHeld.all(values)]
       followRuns(changed, now)
-      endIdleSessions.run(values)
+      finishIdleSessions.run(values)
+      stopStoppingSessions.run(values)
       return changed
     },
   }

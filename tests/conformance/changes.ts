@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Changes, News } from '../../src/queue/engine.ts'
-import type { Setup } from './world.ts'
+import type { RunStatus } from '../../src/queue/run.ts'
+import type { Held, Setup } from './world.ts'
 
 /** Collects what is told, until the test ends. */
 function listen(changes: Changes) {
@@ -10,7 +11,10 @@ function listen(changes: Changes) {
   return {
     stop,
     statuses: () => heard.flatMap(({ runs }) => runs.map(({ run_id, status }) => [run_id, status])),
-    runs: () => heard.flatMap(({ runs }) => runs),
+    runs: () =>
+      heard.flatMap(({ runs }) =>
+        runs.map(({ run_id, status, demands }) => ({ run_id, status, demands })),
+      ),
     runner_ids: () => heard.flatMap(({ runner_ids }) => runner_ids),
   }
 }
@@ -26,35 +30,52 @@ export function describeChanges(setup: Setup): void {
       await soon(() => expect(heard.runs()).toEqual([{ run_id, status: 'pending', demands }]))
     })
 
-    it('tells of runs that ended, in every way there is', async () => {
-      const { open, add, bring, runs, clock } = await setup()
+    it('tells of every change of status, in order of commit', async () => {
+      const { open, bring, runs, clock } = await setup()
       const heard = listen((await open()).changes)
-      const ended = []
-      for (const status of ['completed', 'failed', 'stopped'] as const) {
-        ended.push([(await bring(status)).run.run_id, status])
-      }
-      const cancelled = await add()
-      await runs.stop(cancelled.run_id, clock.now())
-      const late = await add({ demands: { tags: ['x'] }, timeout_seconds: 1 })
-      await runs.failTimedOut(clock.advance(1), 10)
-      ended.push([cancelled.run_id, 'stopped'], [late.run_id, 'failed'])
-      await soon(() => expect(heard.statuses()).toEqual(expect.arrayContaining(ended)))
+      const done = await bring('completed')
+      const retried = await bring('running', { max_attempts: 2 })
+      await runs.fail({ ...retried.report, error: 'x' }, clock.now())
+      await runs.stop(retried.run.run_id, clock.now())
+      const stopped = await bring('stopping')
+      await runs.confirmStop(stopped.report, clock.now())
+      const changed = (held: Held, ...statuses: RunStatus[]) =>
+        statuses.map((status) => [held.run.run_id, status])
+      const expected = [
+        ...changed(done, 'pending', 'claimed', 'running', 'completed'),
+        ...changed(retried, 'pending', 'claimed', 'running', 'pending', 'stopped'),
+        ...changed(stopped, 'pending', 'claimed', 'running', 'stopping', 'stopped'),
+      ]
+      await soon(() => expect(heard.statuses()).toEqual(expected))
     })
 
-    it('tells of runs that are claimable again, in every way there is', async () => {
-      const { open, bring, runs, runners, clock } = await setup()
+    it('tells of what sweeps, recovery and removal change', async () => {
+      const { open, add, bring, runs, runners, clock } = await setup()
       const watcher = await open()
       const released = await bring('claimed')
-      const failed = await bring('running', { max_attempts: 2 })
-      const lost = await bring('running', { max_attempts: 2 })
+      const lost = await bring('running')
       const unstarted = await bring('claimed')
+      const unconfirmed = await bring('stopping')
+      const late = await add({ demands: { tags: ['x'] }, timeout_seconds: 1 })
+      const restarted = await bring('running')
       const heard = listen(watcher.changes)
       await runs.release(released.run.run_id, released.report.claim_token ?? '', clock.now())
-      await runs.fail({ ...failed.report, error: 'x' }, clock.now())
       await runners.remove(lost.report.runner_id, clock.now())
       await runs.releaseUnstarted(clock.now(), clock.now(), 10)
-      const again = [released, failed, lost, unstarted].map(({ run }) => [run.run_id, 'pending'])
-      await soon(() => expect(heard.statuses()).toEqual(again))
+      await runs.settleUnconfirmedStops(clock.now(), clock.now(), 10)
+      await runs.failTimedOut(clock.advance(1), 10)
+      const options = { thresholdSeconds: 0, aliveSince: clock.now() }
+      await runs.recover('all', options, clock.now())
+      await soon(() =>
+        expect(heard.statuses()).toEqual([
+          [released.run.run_id, 'pending'],
+          [lost.run.run_id, 'failed'],
+          [unstarted.run.run_id, 'pending'],
+          [unconfirmed.run.run_id, 'stopped'],
+          [late.run_id, 'failed'],
+          [restarted.run.run_id, 'failed'],
+        ]),
+      )
     })
 
     it('tells of a run whose demands changed', async () => {
@@ -64,21 +85,6 @@ export function describeChanges(setup: Setup): void {
       const demands = { hostname: 'beta', tags: [] }
       await runs.setDemands(run_id, demands, 30, clock.now())
       await soon(() => expect(heard.runs()).toEqual([{ run_id, status: 'pending', demands }]))
-    })
-
-    it('tells only of runs that became claimable or ended, in order of commit', async () => {
-      const { changes, bring } = await setup()
-      const heard = listen(changes)
-      const { run: first } = await bring('completed')
-      const { run: second } = await bring('stopped')
-      await soon(() =>
-        expect(heard.statuses()).toEqual([
-          [first.run_id, 'pending'],
-          [first.run_id, 'completed'],
-          [second.run_id, 'pending'],
-          [second.run_id, 'stopped'],
-        ]),
-      )
     })
 
     it('tells of a runner that is asked to stop a run', async () => {
@@ -98,12 +104,18 @@ export function describeChanges(setup: Setup): void {
       await soon(() => expect(heard.runner_ids()).toContain(report.runner_id))
     })
 
-    it('tells of a runner that is marked for removal', async () => {
+    it('tells of a runner that is marked for removal, and of one that was removed', async () => {
       const { register, open, runners, clock } = await setup()
       const heard = listen((await open()).changes)
-      const { runner_id } = await register()
-      await runners.deregister(runner_id, clock.now())
-      await soon(() => expect(heard.runner_ids()).toContain(runner_id))
+      const [marked, removed, lost] = [await register(), await register(), await register()]
+      await runners.deregister(marked.runner_id, clock.now())
+      await soon(() => expect(heard.runner_ids()).toEqual([marked.runner_id]))
+      await runners.remove(removed.runner_id, clock.now())
+      await soon(() => expect(heard.runner_ids()).toContain(removed.runner_id))
+      clock.advance(1)
+      await runners.heartbeat(marked.runner_id, clock.now())
+      await runners.removeLost(clock.ago(1), clock.now(), 10)
+      await soon(() => expect(heard.runner_ids()).toContain(lost.runner_id))
     })
 
     it('tells nothing of what was before', async () => {

@@ -4,7 +4,12 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Capabilities, canonicalDemands, satisfies } from '../../src/queue/demands.ts'
+import {
+  type Capabilities,
+  canonicalDemands,
+  type Demands,
+  satisfies,
+} from '../../src/queue/demands.ts'
 import type { NewRun } from '../../src/queue/run.ts'
 import { aNewRun, aNewRunner, someTokens } from '../support/factories.ts'
 import type { Setup, World } from './world.ts'
@@ -31,7 +36,7 @@ const VALUES = [
 ]
 
 interface Pending {
-  run: NewRun
+  run: NewRun & { demands: Demands | null }
   /** Seconds before now. */
   age: number
 }
@@ -43,8 +48,8 @@ const claimOrder: Order = (a, b) => (b.run.priority ?? 0) - (a.run.priority ?? 0
 /** Few values in one example, so that the runs and the runner of it meet. */
 const example = fc
   .record({
-    tags: fc.uniqueArray(fc.constantFrom(...TAGS), { minLength: 2, maxLength: 5 }),
-    values: fc.uniqueArray(fc.constantFrom(...VALUES), { minLength: 1, maxLength: 2 }),
+    tags: fc.uniqueArray(fc.constantFrom(...TAGS), { minLength: 2, maxLength: 6 }),
+    values: fc.uniqueArray(fc.constantFrom(...VALUES), { minLength: 1, maxLength: 3 }),
   })
   .chain(({ tags, values }) => {
     const some = fc.uniqueArray(fc.constantFrom(...tags), { maxLength: tags.length })
@@ -75,7 +80,7 @@ const example = fc
           priority: fc.integer({ min: -1, max: 1 }),
           age: fc.integer({ min: 0, max: 2 }),
         }),
-        { minLength: 1, maxLength: 12 },
+        { minLength: 1, maxLength: 24, size: 'max' },
       ),
       limit: fc.integer({ min: 1, max: 4 }),
     })
@@ -105,12 +110,12 @@ async function claimAll(
 
 async function holds(world: World, given: Example, rule: Rule, order: Order): Promise<boolean> {
   const pending = given.pending.map(({ age, priority, demands }) => ({
-    run: aNewRun({ priority, demands: canonicalDemands(demands) }),
+    run: { ...aNewRun({ priority }), demands: canonicalDemands(demands) },
     age,
   }))
   // sort() is stable: what is equal stays in the order of insertion.
   const expected = pending
-    .filter(({ run }) => rule(given.runner, run.demands ?? null))
+    .filter(({ run }) => rule(given.runner, run.demands))
     .sort(order)
     .map(({ run }) => run.run_id)
   const got = await claimAll(world, given.runner, pending, given.limit)

@@ -36,7 +36,7 @@ async function refused(
   expect(await service.everything()).toEqual(before)
 }
 
-export function addRuns(setup: Setup): void {
+export function describeAddRuns(setup: Setup): void {
   describe('POST /runs: start_session', () => {
     test.each([
       ['the older generation: prompt', { prompt: 'hello' }],
@@ -163,7 +163,7 @@ export function addRuns(setup: Setup): void {
       ['prompt', { text: 'hello' }],
       ['session_id', 5],
       ['agent_name', {}],
-      ['project_dir', []],
+      ['project_dir', 5],
       ['parent_session_id', false],
       ['execution_mode', 'async'],
       ['scope', []],

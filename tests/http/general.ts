@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { apiOf, expectInvalid, expectRefusal } from './support/api.ts'
 import type { Setup } from './support/service.ts'
 
-export function general(setup: Setup): void {
+export function describeGeneral(setup: Setup): void {
   describe('general', () => {
     test('GET /health', async () => {
       const { get } = await setup()

@@ -1,8 +1,4 @@
-import { addRuns } from './add-runs.ts'
-import { general } from './general.ts'
-import { setupOf } from './support/service.ts'
-import { sqliteDatabase } from './support/sqlite.ts'
+import { openFixture } from '../sqlite/fixture.ts'
+import { describeHttp } from './describe-http.ts'
 
-const setup = setupOf(sqliteDatabase)
-general(setup)
-addRuns(setup)
+describeHttp('SQLite', openFixture)

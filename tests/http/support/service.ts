@@ -9,9 +9,9 @@ import type { Deps } from '../../../src/http/deps.ts'
 import type { ClaimedRunView, RunView } from '../../../src/http/views.ts'
 import type { Engine } from '../../../src/queue/engine.ts'
 import type { Session } from '../../../src/queue/session.ts'
+import type { EngineFixture, OpenFixture } from '../../conformance/fixture.ts'
 import { type Clock, fakeClock } from '../../support/clock.ts'
 import { type Answer, type Api, apiOf, type Body } from './api.ts'
-import type { OpenDatabase, TestDatabase } from './database.ts'
 
 export interface Added {
   run_id: string
@@ -39,6 +39,11 @@ export interface Service extends Api {
   clock: Clock
   /** What a person would find in the log; a test fails if it leaves something here. */
   errors: unknown[]
+  /**
+   * Resolves when polls have looked for work this often since the server began: who looked in vain
+   * waits then, which nothing in the API tells.
+   */
+  looked(times: number): Promise<void>
   /** Another server on the same database, as another process would be. */
   another(options?: ServiceOptions): Promise<Service>
   /** As SIGTERM begins: whoever waits is answered. */
@@ -70,12 +75,12 @@ export interface ServiceOptions {
 export type Setup = (options?: ServiceOptions) => Promise<Service>
 
 export const setupOf =
-  (openDatabase: OpenDatabase): Setup =>
+  (openFixture: OpenFixture): Setup =>
   async (options) => {
-    const database = await openDatabase()
+    const fixture = await openFixture()
     // Hooks run in reverse: the servers close first.
-    onTestFinished(() => database.cleanup())
-    return await serve(database, fakeClock(), options)
+    onTestFinished(() => fixture.cleanup())
+    return await serve(fixture, fakeClock(), options)
   }
 
 const CONFIG: Deps['config'] = {
@@ -88,15 +93,16 @@ const CONFIG: Deps['config'] = {
 }
 
 async function serve(
-  database: TestDatabase,
+  fixture: EngineFixture,
   clock: Clock,
   options: ServiceOptions = {},
 ): Promise<Service> {
-  const engine = await database.open()
+  const engine = await fixture.open()
+  const { engine: observed, looked } = observeLooks(options.wrap?.(engine) ?? engine)
   const errors: unknown[] = []
   const closing = new AbortController()
   const app = createApp({
-    engine: options.wrap?.(engine) ?? engine,
+    engine: observed,
     config: { ...CONFIG, ...options.config },
     now: clock.now,
     closing: closing.signal,
@@ -125,9 +131,30 @@ async function serve(
   return {
     ...api,
     ...stepsOf(api),
-    ...{ url, app, server, engine, clock, errors, close },
-    another: (others) => serve(database, clock, others),
+    ...{ url, app, server, engine, clock, errors, looked, close },
+    another: (others) => serve(fixture, clock, others),
     leave: () => closing.abort(),
+  }
+}
+
+function observeLooks(engine: Engine) {
+  const { runs } = engine
+  let looks = 0
+  return {
+    engine: {
+      ...engine,
+      runs: {
+        ...runs,
+        // Each look of a poll begins with the stops.
+        takeStops: (...args: Parameters<Engine['runs']['takeStops']>) =>
+          runs.takeStops(...args).finally(() => {
+            looks += 1
+          }),
+      },
+    },
+    looked: async (times: number) => {
+      await expect.poll(() => looks, { interval: 5, timeout: 10_000 }).toBeGreaterThanOrEqual(times)
+    },
   }
 }
 

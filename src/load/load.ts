@@ -1,0 +1,122 @@
+/** A load from beginning to end: server, runs, runners, figures, checks. */
+import { randomBytes } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { RunqueueClient } from '../client/index.ts'
+import { type Adding, addMany, addPaced } from './adding.ts'
+import { Failures } from './failures.ts'
+import { HttpClient } from './http.ts'
+import { checkInvariants } from './invariants.ts'
+import { Ledger } from './ledger.ts'
+import type { LoadOptions } from './options.ts'
+import { type OwnServer, startOwnServer } from './own-server.ts'
+import type { Progress } from './progress.ts'
+import { seededRandom } from './random.ts'
+import { readRuns, tidyUp } from './read-back.ts'
+import { Recorder } from './recorder.ts'
+import { type Report, reportOf } from './report.ts'
+import { startRunners } from './runners.ts'
+import { planLoad } from './scenario.ts'
+
+export interface LoadDeps {
+  progress: Progress
+  /** Aborts to end early; the report is then of what was done. */
+  stop: AbortSignal
+  /** What Node needs to run this program, for a server of its own. */
+  execArgv: string[]
+}
+
+/** Nothing was added or completed for so long: something is stuck. */
+const STALL_MS = 15_000
+
+/** @throws Error when the server cannot be reached or ends meanwhile */
+export async function runLoad(options: LoadOptions, deps: LoadDeps): Promise<Report> {
+  const { url } = options
+  if (url !== null) {
+    await new RunqueueClient({ url }).health()
+    return await load(options, deps, { url, database: null, died: null })
+  }
+  deps.progress.phase('starting a server')
+  const server = await startOwnServer(deps.execArgv)
+  try {
+    return await load(options, deps, server)
+  } finally {
+    await server.close()
+  }
+}
+
+type Target = Pick<OwnServer, 'url'> & { database: string | null; died: AbortSignal | null }
+
+async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promise<Report> {
+  const { url, database, died } = target
+  const { connections, work_ms } = options
+  const { progress } = deps
+  const begun = new Date()
+  const load_id = randomBytes(4).toString('hex')
+  const plan = planLoad(options, database === null ? `load-${load_id}` : null)
+  const ledger = new Ledger(load_id)
+  const recorder = new Recorder()
+  const failures = new Failures()
+  const client = new HttpClient(url, connections)
+  const leave = new AbortController()
+  // One listener for each runner.
+  setMaxListeners(0, leave.signal)
+  const signal = died ? AbortSignal.any([deps.stop, died]) : deps.stop
+  const adding: Adding = { client, connections, ledger, failures, signal }
+  const drained = () => ledger.drained({ stallMs: STALL_MS + work_ms, signal })
+  try {
+    progress.phase('adding what is there before')
+    await addMany(adding, ledger.plan('backlog', plan.backlog))
+    await addMany(adding, ledger.plan('history', plan.history))
+
+    progress.phase(`registering ${plan.capabilities.length} runners`)
+    const random = seededRandom(options.seed + 1)
+    const place = { ledger, recorder, failures, random, work_ms, leave: leave.signal }
+    const crew = await startRunners(url, plan.capabilities, place, client, signal)
+    if (plan.history.length > 0) progress.phase('finishing the history')
+    let ended = await drained()
+
+    const arrivals = ledger.plan('arrivals', plan.arrivals)
+    const start = performance.now()
+    const idle = performance.eventLoopUtilization()
+    recorder.begin(start)
+    if (ended === 'drained') {
+      progress.measure(recorder, ledger)
+      await addPaced(adding, arrivals, recorder, start)
+      ended = await drained()
+    }
+    const busy = performance.eventLoopUtilization(idle)
+    leave.abort()
+    await crew.left
+    died?.throwIfAborted()
+    const end = Math.max(ledger.lastCompletion, start)
+    recorder.finish(end)
+
+    progress.phase('reading all runs back')
+    const rows = await readRuns(client, ledger, begun)
+    if (database === null)
+      await tidyUp(client, connections, rows, [...crew.capabilities.keys()], failures)
+    return reportOf(recorder, {
+      options,
+      started_at: begun.toISOString(),
+      machine: { node: process.version, cpus: availableParallelism() },
+      server: { url, database },
+      ended,
+      runs: { accepted: ledger.accepted, completed: ledger.completed },
+      measured_seconds: (end - start) / 1000,
+      failures: Object.fromEntries(failures.counts),
+      harness_busy: busy.utilization,
+      invariants: checkInvariants({
+        records: ledger.records,
+        rows,
+        capabilities: crew.capabilities,
+        claimsLostSince: ledger.claimsLostSince,
+        cutShort: ended === 'stopped',
+      }),
+    })
+  } finally {
+    leave.abort()
+    client.close()
+    progress.end()
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * The server under load, a process of its own. Its database is temporary, and both end with the
+ * harness, however that ends.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createLog } from '../cli/log.ts'
+import { parseConfig } from '../config.ts'
+import { startServer } from '../main.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'runqueue-load-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+process.once('disconnect', () => process.exit())
+// Ctrl-C reaches all processes of a terminal; the harness still has questions then.
+process.on('SIGINT', () => {})
+
+const database = `file:${join(folder, 'load.db')}`
+const config = parseConfig({
+  ...process.env,
+  DATABASE_URL: database,
+  HOST: '127.0.0.1',
+  PORT: '0',
+  LOG_LEVEL: 'warn',
+})
+const { url } = await startServer(config, createLog(config.logLevel))
+process.send?.({ url, database })

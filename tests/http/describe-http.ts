@@ -1,0 +1,38 @@
+/**
+ * The HTTP contract, in tests that know no engine: an engine's own test file opens a fixture and
+ * calls this.
+ */
+import { describe } from 'vitest'
+import type { OpenFixture } from '../conformance/fixture.ts'
+import { describeAddRuns } from './add-runs.ts'
+import { describeAddingMany } from './adding-many.ts'
+import { describeGeneral } from './general.ts'
+import { describePolls } from './polls.ts'
+import { describeRegistry } from './registry.ts'
+import { describeRemoval } from './removal.ts'
+import { describeReports } from './reports.ts'
+import { describeRuns } from './runs.ts'
+import { describeSessionEvents } from './session-events.ts'
+import { describeSessions } from './sessions.ts'
+import { describeStoppingRuns } from './stopping-runs.ts'
+import { type Setup, setupOf } from './support/service.ts'
+
+const SUBJECTS: ((setup: Setup) => void)[] = [
+  describeGeneral,
+  describeAddRuns,
+  describeAddingMany,
+  describeRuns,
+  describeStoppingRuns,
+  describeRegistry,
+  describeReports,
+  describeRemoval,
+  describePolls,
+  describeSessions,
+  describeSessionEvents,
+]
+
+export function describeHttp(name: string, openFixture: OpenFixture): void {
+  describe(name, () => {
+    for (const subject of SUBJECTS) subject(setupOf(openFixture))
+  })
+}

@@ -1,0 +1,137 @@
+/** Every operation of the engine once, by name, so that each statement it prepares runs. */
+
+import type { RunStatus } from '../../src/queue/run.ts'
+import type { Held, World } from '../conformance/world.ts'
+import { aNewRun, aNewRunner, uniqueHex } from '../support/factories.ts'
+
+type During = (operation: string, work: () => Promise<unknown>) => Promise<void>
+
+const BINDING = {
+  executor_session_id: 'e',
+  hostname: 'alpha',
+  executor_profile: 'coding',
+  executor_type: null,
+}
+const demands = { hostname: 'alpha', tags: ['a'] }
+const result = { text: 'done', data: null }
+
+export async function everyOperation(world: World, during: During): Promise<void> {
+  await runOperations(world, during)
+  await sweepOperations(world, during)
+  await sessionOperations(world, during)
+  await runnerOperations(world, during)
+  await listOperations(world, during)
+}
+
+let urgency = 100
+/** More urgent than all before, so that no other pending run is claimed in its place. */
+const urgent = () => ({ priority: urgency++ })
+const bring = (world: World, status: RunStatus, facts = {}): Promise<Held> =>
+  world.bring(status, { ...urgent(), ...facts })
+
+async function runOperations(world: World, during: During): Promise<void> {
+  const { runs, register, claim, clock } = world
+  const now = clock.now()
+  const idempotency = { key: uniqueHex(), fingerprint: 'f' }
+  const parent = aNewRun({ ...urgent(), demands, idempotency })
+  const parent_session_id = parent.session_id
+  await during('add', () => runs.add(parent, now))
+  await during('add', () => runs.add(aNewRun({ idempotency }), now))
+  await during('addMany', () => runs.addMany([aNewRun({ parent_session_id })], now))
+  const resume = { type: 'resume_session', session_id: parent_session_id } as const
+  await during('add', () => runs.add(aNewRun(resume), now))
+  const runner = await register({ tags: ['a'] })
+  await during('claim', () => claim(runner, { claim_key: uniqueHex() }))
+  const claimed = await bring(world, 'claimed')
+  const { run_id } = claimed.run
+  await during('release', () => runs.release(run_id, claimed.report.claim_token ?? '', now))
+  await during('setDemands', () => runs.setDemands(run_id, demands, 60, now))
+  await during('stop', () => runs.stop(run_id, now))
+  await during('stop', () => runs.stop(run_id, now))
+  await during('retry', () => runs.retry(run_id, uniqueHex(), now))
+  const { report } = await bring(world, 'claimed')
+  await during('start', () => runs.start(report, now))
+  await during('start', () => runs.start(report, now))
+  await during('complete', () => runs.complete({ ...report, session_status: 'idle', result }, now))
+  const failing = await bring(world, 'running')
+  await during('fail', () => runs.fail({ ...failing.report, error: 'x' }, now))
+  const stopping = await bring(world, 'stopping')
+  const { runner_id } = stopping.report
+  await during('takeStops', () => runs.takeStops(runner_id, now, clock.ago(60)))
+  await during('confirmStop', () => runs.confirmStop(stopping.report, now))
+}
+
+async function sweepOperations(world: World, during: During): Promise<void> {
+  const { runs, clock } = world
+  const now = clock.now()
+  for (const status of ['claimed', 'running', 'stopping'] as const) await bring(world, status)
+  await during('failTimedOut', () => runs.failTimedOut(clock.ahead(600), 10))
+  await during('releaseUnstarted', () => runs.releaseUnstarted(now, now, 10))
+  await during('settleUnconfirmedStops', () => runs.settleUnconfirmedStops(now, now, 10))
+  for (const mode of ['stale', 'all'] as const) {
+    const options = { thresholdSeconds: 300, aliveSince: now }
+    await during('recover', () => runs.recover(mode, { ...options, dryRun: true }, now))
+    await during('recover', () => runs.recover(mode, options, now))
+  }
+}
+
+async function sessionOperations(world: World, during: During): Promise<void> {
+  const { runs, sessions, clock } = world
+  const now = clock.now()
+  const { run, report } = await bring(world, 'running')
+  const { session_id } = run
+  const { runner_id } = report
+  await during('sessions.bind', () => sessions.bind(session_id, BINDING, now))
+  await during('sessions.update', () => sessions.update(session_id, { agent_name: 'x' }, now))
+  const event = { session_id, event_type: 'message', timestamp: now }
+  await during('sessions.addEvent', () =>
+    sessions.addEvent({ ...event, role: 'assistant', content: 'hi' }),
+  )
+  await during('sessions.events', () => sessions.events(session_id))
+  await runs.complete({ ...report, session_status: 'idle', result: null }, now)
+  await during('sessions.result', () => sessions.result(session_id))
+  await during('sessions.stop', () => sessions.stop(session_id, now))
+  await during('takeStops', () => runs.takeStops(runner_id, now, clock.ago(60)))
+  await during('sessions.report', () => sessions.report(session_id, runner_id, 'stopped', now))
+  await during('sessions.get', () => sessions.get(session_id))
+  await during('sessions.list', () => sessions.list({ limit: 2 }))
+  await during('sessions.delete', () => sessions.delete(session_id))
+}
+
+async function runnerOperations(world: World, during: During): Promise<void> {
+  const { runners, clock } = world
+  const now = clock.now()
+  const runner = aNewRunner()
+  const { runner_id } = runner
+  await during('runners.register', () => runners.register(runner, now, clock.ago(60)))
+  await during('runners.get', () => runners.get(runner_id))
+  await during('runners.list', () => runners.list(10))
+  await during('runners.heartbeat', () => runners.heartbeat(runner_id, now))
+  await during('runners.deregister', () => runners.deregister(runner_id, now))
+  await during('runners.remove', () => runners.remove(runner_id, now))
+  await during('runners.removeLost', () => runners.removeLost(clock.ago(60), now, 10))
+}
+
+async function listOperations(world: World, during: During): Promise<void> {
+  const { runs, changes } = world
+  const { run, report } = await bring(world, 'completed')
+  const { run_id, session_id } = run
+  const { runner_id } = report
+  await during('get', () => runs.get(run_id))
+  await during('pending', () => runs.pending(10))
+  await during('active', () => runs.active(10))
+  await during('activeOfSession', () => runs.activeOfSession(session_id))
+  await during('list', () => runs.list({ limit: 2 }))
+  await during('list of a session', () => runs.list({ session_id, limit: 2 }))
+  await during('list of a runner', () => runs.list({ runner_id, limit: 2 }))
+  await during('list of both', () => runs.list({ session_id, runner_id, limit: 2 }))
+  await during('changes', async () => {
+    let stop = () => {}
+    const told = new Promise<void>((resolve) => {
+      stop = changes.subscribe(() => resolve())
+    })
+    await world.add()
+    await told
+    stop()
+  })
+}

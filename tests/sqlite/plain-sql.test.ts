@@ -1,0 +1,127 @@
+/** Runs that come by plain SQL, from a shell or another program, obey the same rules. */
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Client } from '../../src/sqlite/driver.ts'
+import { loadDriver } from '../../src/sqlite/driver.ts'
+import { openWorld, type World } from '../conformance/world.ts'
+import { openFixture } from './fixture.ts'
+
+const INSERT = `INSERT INTO runs (run_id, session_id, type, parameters, demands)
+  VALUES ($run_id, 'ses_x', $type, $parameters, $demands)`
+
+interface Row {
+  run_id: string
+  type: string
+  parameters: string
+  demands: string | null
+}
+
+async function openShell(): Promise<{ world: World; client: Client; insert: Insert }> {
+  const world = await openWorld(openFixture)
+  const Driver = await loadDriver()
+  const client = new Driver(world.fixture.opener.url.slice('file:'.length))
+  onTestFinished(() => void client.close())
+  client.exec(
+    "INSERT INTO sessions (session_id, status, created_at, updated_at) VALUES ('ses_x', 'pending', '', '')",
+  )
+  const statement = client.prepare(INSERT)
+  const usual = { type: 'start_session', parameters: '{"prompt":"hi"}', demands: null }
+  const insert: Insert = (facts) => {
+    statement.run({ run_id: 'run_x', ...usual, ...facts })
+  }
+  return { world, client, insert }
+}
+
+type Insert = (facts: Partial<Row>) => void
+
+describe('a run inserted by plain SQL', () => {
+  it('is a pending run like any other', async () => {
+    const { world, insert } = await openShell()
+    insert({})
+    const run = await world.runNow({ run_id: 'run_x' })
+    expect(run).toMatchObject({
+      status: 'pending',
+      prompt: 'hi',
+      execution_mode: 'sync',
+      priority: 0,
+      attempt: 0,
+      max_attempts: 1,
+      demands: null,
+    })
+    expect(new Date(run.created_at).toISOString()).toBe(run.created_at)
+    expect(Math.abs(Date.now() - Date.parse(run.created_at))).toBeLessThan(60_000)
+    expect(await world.claim(await world.register())).toMatchObject([{ run_id: 'run_x' }])
+  })
+
+  const DEMANDS: [string, object | null][] = [
+    ['{"tags":["b","a","b"]}', { tags: ['a', 'b'] }],
+    ['{"hostname":"alpha"}', { hostname: 'alpha', tags: [] }],
+    ['{ "tags" : [ "a" ] , "hostname" : "alpha" }', { hostname: 'alpha', tags: ['a'] }],
+    ['{"tags":["\\u0062","\\u0061"]}', { tags: ['a', 'b'] }],
+    ['{"hostname":null,"executor_type":"","tags":["a"]}', { tags: ['a'] }],
+    ['{"tags":[]}', null],
+    ['{}', null],
+    [`{"tags":["\u{1d4b3}","\uff5e"]}`, { tags: ['\uff5e', '\u{1d4b3}'] }],
+  ]
+  it.each(DEMANDS)(
+    'with demands %s has canonical ones, and is claimed by them',
+    async (demands, canonical) => {
+      const { world, insert } = await openShell()
+      insert({ demands })
+      expect((await world.runNow({ run_id: 'run_x' })).demands).toEqual(canonical)
+      const tags = ['a', 'b', '\uff5e', '\u{1d4b3}', 'z']
+      expect(await world.claim(await world.register({ hostname: 'alpha', tags }))).toHaveLength(1)
+    },
+  )
+
+  it('has the same demand text as one that came by the queue', async () => {
+    const { world, client, insert } = await openShell()
+    const { run_id } = await world.add({
+      demands: { executor_type: 't', hostname: 'h', tags: ['b"', 'a\\', '\u0001\u007f\u2028'] },
+    })
+    const stored = client.prepare('SELECT demands, demand_key FROM runs WHERE run_id = ?')
+    const demands =
+      '{"tags":["\\u0001\u007f\\u2028","b\\u0022","a\\\\","a\\\\"],"hostname":"h","executor_type":"t"}'
+    insert({ demands })
+    expect(stored.get('run_x')).toEqual(stored.get(run_id))
+  })
+
+  it('is told to those who wait', async () => {
+    const { world, insert } = await openShell()
+    const heard = new Promise((resolve) => {
+      onTestFinished(world.changes.subscribe(({ runs }) => resolve(runs)))
+    })
+    insert({ demands: '{"hostname":"alpha"}' })
+    expect(await heard).toContainEqual(
+      expect.objectContaining({ run_id: 'run_x', demands: { hostname: 'alpha', tags: [] } }),
+    )
+  })
+
+  const REFUSED: [string, Partial<Row>][] = [
+    ['an unknown type', { type: 'other' }],
+    ['parameters that are no JSON', { parameters: 'hello' }],
+    ['parameters that are no object', { parameters: '["hello"]' }],
+    ['demands that are no JSON', { demands: '{hostname' }],
+    ['demands that are no object', { demands: '["alpha"]' }],
+    ['tags that are no list', { demands: '{"tags":"a"}' }],
+    ['tags that are null', { demands: '{"tags":null}' }],
+  ]
+  it.each(REFUSED)('with %s is refused', async (_, facts) => {
+    const { world, insert } = await openShell()
+    expect(() => insert(facts)).toThrow(/constraint|JSON/)
+    expect(await world.runs.get('run_x')).toBeNull()
+  })
+
+  it.each([
+    "UPDATE runs SET status = 'done'",
+    "UPDATE runs SET execution_mode = 'later'",
+    'UPDATE runs SET status = NULL',
+    "UPDATE runs SET session_id = 'ses_unknown'",
+    "UPDATE sessions SET status = 'done'",
+  ])('cannot be broken by %s', async (statement) => {
+    const { world, client, insert } = await openShell()
+    insert({})
+    client.pragma('foreign_keys = ON')
+    expect(() => client.exec(statement)).toThrow(/constraint/)
+    expect((await world.runNow({ run_id: 'run_x' })).status).toBe('pending')
+  })
+})
