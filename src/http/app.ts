@@ -5,7 +5,7 @@ import { cors } from 'hono/cors'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { agentRoutes } from './agents.ts'
 import type { Deps } from './deps.ts'
-import { errorAnswer, notFoundAnswer } from './errors.ts'
+import { errorAnswer, methodNotAllowedAnswer, notFoundAnswer } from './errors.ts'
 import { RunEnds } from './run-ends.ts'
 import { runnerRoutes } from './runner.ts'
 import { runnersRoutes } from './runners.ts'
@@ -18,22 +18,17 @@ export type App = Hono<{ Bindings: Partial<HttpBindings> }>
 export function createApp(deps: Deps): App {
   const app: App = new Hono()
   app.onError((error, c) => errorAnswer(error, c, deps.onError))
-  app.notFound(notFoundAnswer)
+  // Asked only when nothing matched: as a middleware it would be in the way of every request.
+  const otherMethod = methodNotAllowed({ app, onMethodNotAllowed: methodNotAllowedAnswer })
+  app.notFound(async (c) => {
+    c.res = notFoundAnswer(c)
+    await otherMethod(c, async () => {})
+    return c.res
+  })
   if (deps.config.corsOrigins.length > 0) {
     const origin = deps.config.corsOrigins.includes('*') ? '*' : [...deps.config.corsOrigins]
     app.use(cors({ origin, allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'] }))
   }
-  app.use(
-    methodNotAllowed({
-      app,
-      onMethodNotAllowed: (c, methods) => {
-        const message = 'Method Not Allowed'
-        const headers = { Allow: methods.join(', ') }
-        return c.json({ detail: message, code: 'method_not_allowed', message }, 405, headers)
-      },
-    }),
-  )
-
   app.get('/health', (c) => c.json({ status: 'healthy' }))
   app.route('/runs', runRoutes(deps, new RunEnds(deps.engine)))
   app.route('/runner', runnerRoutes(deps, new WaitingRunners(deps.engine.changes)))

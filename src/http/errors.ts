@@ -85,3 +85,9 @@ export function notFoundAnswer(c: Context): Response {
   const message = 'Not Found'
   return c.json({ detail: message, code: 'not_found', message }, 404)
 }
+
+export function methodNotAllowedAnswer(c: Context, methods: string[]): Response {
+  const message = 'Method Not Allowed'
+  const headers = { Allow: methods.join(', ') }
+  return c.json({ detail: message, code: 'method_not_allowed', message }, 405, headers)
+}

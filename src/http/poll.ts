@@ -1,9 +1,10 @@
 /** The long poll: look; if there is nothing, wait for news; look again. */
 
+import type { Capabilities } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newClaimToken } from '../queue/ids.ts'
 import type { ClaimedRun } from '../queue/run.ts'
-import type { Stops } from '../queue/runner.ts'
+import type { Runner, Stops } from '../queue/runner.ts'
 import { addSeconds } from '../queue/time.ts'
 import type { Deps } from './deps.ts'
 import type { Waiter, WaitingRunners } from './waiting-runners.ts'
@@ -14,8 +15,8 @@ export interface Poll {
   limit: number
   claim_key: string | null
   waitSeconds: number
-  /** Aborts when the client goes away. */
-  signal: AbortSignal
+  /** Aborts when the client goes away. Made only for those who wait, since it costs. */
+  signal: () => AbortSignal
 }
 
 export type PollAnswer =
@@ -33,59 +34,61 @@ const NOTHING: PollAnswer = { kind: 'nothing' }
 
 /** @throws QueueError runner_not_registered */
 export async function poll(
-  { engine, now, closing }: Deps,
+  deps: Deps,
   waiting: WaitingRunners,
   request: Poll,
 ): Promise<PollAnswer> {
-  const { runner_id, limit, signal } = request
+  const { engine } = deps
+  const { runner_id } = request
   const deadline = performance.now() + request.waitSeconds * 1000
-  let runner = await engine.runners.get(runner_id)
-  if (!runner) throw new QueueError('runner_not_registered', 'Runner not registered')
+  const first = await look(deps, await registered(), request)
+  if (first.kind !== 'nothing' || request.waitSeconds === 0) return first
+
+  // Nothing yet. It enters before it looks again, so that no news falls between the two.
+  const runner = await registered()
+  const waiter = waiting.enter(runner_id, capabilitiesOf(runner))
+  let answer: PollAnswer = NOTHING
+  try {
+    const stop = AbortSignal.any([request.signal(), deps.closing])
+    for (let found: Runner | null = runner; found; found = await engine.runners.get(runner_id)) {
+      answer = await look(deps, found, request)
+      const left = deadline - performance.now()
+      if (answer.kind !== 'nothing' || left <= 0 || stop.aborted) break
+      await waitForNews(waiter, left, stop)
+      if (stop.aborted) break
+    }
+    // Also where it was removed while it waited: it gets nothing more.
+    return answer
+  } finally {
+    waiter.leave(answer.kind === 'runs' ? answer.runs.map(({ run_id }) => run_id) : [])
+  }
+
+  async function registered(): Promise<Runner> {
+    const found = await engine.runners.get(runner_id)
+    if (!found) throw new QueueError('runner_not_registered', 'Runner not registered')
+    return found
+  }
+}
+
+async function look({ engine, now }: Deps, runner: Runner, request: Poll): Promise<PollAnswer> {
+  const { runner_id, limit, claim_key } = request
+  const at = now()
+  if (runner.deregistered_at) {
+    await engine.runners.remove(runner_id, at).catch(unlessGone)
+    return { kind: 'deregistered' }
+  }
+  const stops = await engine.runs.takeStops(runner_id, at, addSeconds(at, -STOP_RESEND_SECONDS))
+  if (stops.session_ids.length > 0) return { kind: 'stops', stops }
+  if (limit === 0) return NOTHING
+  const tokens = Array.from({ length: limit }, newClaimToken)
+  const runs = await engine.runs.claim({ runner_id, limit, claim_key, tokens }, at)
+  return runs.length === 0 ? NOTHING : { kind: 'runs', runs }
+}
+
+function capabilitiesOf(runner: Runner): Capabilities {
   const { hostname, project_dir, executor_type, executor_profile, tags } = runner
   const { require_matching_tags } = runner
-  const waiter = waiting.enter(runner_id, {
-    hostname,
-    project_dir,
-    executor_type,
-    executor_profile,
-    tags,
-    require_matching_tags,
-  })
-  const taken: string[] = []
-
-  async function look(): Promise<PollAnswer> {
-    if (runner?.deregistered_at) {
-      await engine.runners.remove(runner_id, now()).catch(unlessGone)
-      return { kind: 'deregistered' }
-    }
-    const at = now()
-    const stops = await engine.runs.takeStops(runner_id, at, addSeconds(at, -STOP_RESEND_SECONDS))
-    if (stops.session_ids.length > 0) return { kind: 'stops', stops }
-    if (limit === 0) return NOTHING
-    const tokens = Array.from({ length: limit }, newClaimToken)
-    const { claim_key } = request
-    const runs = await engine.runs.claim({ runner_id, limit, claim_key, tokens }, at)
-    if (runs.length === 0) return NOTHING
-    taken.push(...runs.map(({ run_id }) => run_id))
-    return { kind: 'runs', runs }
-  }
-
-  try {
-    const stop = AbortSignal.any([signal, closing])
-    for (;;) {
-      const answer = await look()
-      if (answer.kind !== 'nothing') return answer
-      const left = deadline - performance.now()
-      if (left <= 0 || stop.aborted) return NOTHING
-      await waitForNews(waiter, left, stop)
-      if (stop.aborted) return NOTHING
-      runner = await engine.runners.get(runner_id)
-      // Removed while it waited, by itself or by somebody else: it gets nothing more.
-      if (!runner) return NOTHING
-    }
-  } finally {
-    waiter.leave(taken)
-  }
+  return { hostname, project_dir, executor_type, executor_profile, tags, require_matching_tags }
 }
 
 /** Another poll of the same runner was told just before, and removed it. */

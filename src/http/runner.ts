@@ -48,7 +48,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   app.get('/runs', async (c) => {
     const { runner_id } = readQuery(c, pollQuery)
     const waitSeconds = config.pollTimeoutSeconds
-    const { signal } = c.req.raw
+    const signal = () => c.req.raw.signal
     const request = { runner_id, limit: 1, claim_key: null, waitSeconds, signal }
     const answer = await poll(deps, waiting, request)
     // Existing runners look whether a key is there, not what it holds: others stay absent.
@@ -75,7 +75,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
       limit: limit ?? 1,
       claim_key: claim_key ?? null,
       waitSeconds: Math.min(wait_seconds ?? 0, WAIT_SECONDS_MAX),
-      signal: c.req.raw.signal,
+      signal: () => c.req.raw.signal,
     })
     const runs = answer.kind === 'runs' ? answer.runs : []
     const stops = answer.kind === 'stops' ? answer.stops : { run_ids: [], session_ids: [] }
@@ -97,11 +97,11 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
         runs.map(({ run_id, claim_token }) => engine.runs.release(run_id, claim_token, at)),
       )
     }
-    if (c.req.raw.signal.aborted) {
+    const outgoing = c.env?.outgoing
+    if (outgoing ? outgoing.destroyed : c.req.raw.signal.aborted) {
       await release()
       return
     }
-    const outgoing = c.env?.outgoing
     outgoing?.once('close', () => {
       if (!outgoing.writableFinished) release().catch((error) => onError(error, c.req))
     })
