@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
 /** A folder of tests that is run by its name: `vitest run --project sqlite`. */
-const project = (name: string, folders: string[], seconds: number) => ({
+const project = (name: string, folders: string[], seconds: number, files: string[] = []) => ({
   test: {
     name,
-    include: folders.map((folder) => `tests/${folder}/**/*.test.ts`),
+    include: [...files, ...folders.map((folder) => `tests/${folder}/**/*.test.ts`)],
     // Processes of their own: a crash of a native module is then the failure of one file.
     pool: 'forks' as const,
     testTimeout: seconds * 1000,
@@ -15,9 +15,10 @@ const project = (name: string, folders: string[], seconds: number) => ({
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['queue', 'client', 'cli', 'runner'], 10),
+      project('unit', ['queue', 'client', 'cli', 'runner'], 10, ['tests/*.test.ts']),
       project('sqlite', ['sqlite'], 30),
       project('http', ['http'], 20),
+      project('server', ['server'], 40),
       project('simulation', ['simulation'], 60),
       project('e2e', ['e2e'], 60),
     ],

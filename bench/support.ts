@@ -7,7 +7,7 @@ import { newClaimToken, newRunId, newSessionId } from '../src/queue/ids.ts'
 import type { NewRun } from '../src/queue/run.ts'
 import type { NewRunner } from '../src/queue/runner.ts'
 
-export const REPEATS = 3
+const REPEATS = 3
 
 /** One line of the table: a ratio (or a figure) with what it must reach. */
 export interface Figure {
@@ -50,14 +50,14 @@ export async function repeated(
   return median(values)
 }
 
-export const newRun = (): NewRun => ({
+const newRun = (): NewRun => ({
   run_id: newRunId(),
   session_id: newSessionId(),
   type: 'start_session',
   parameters: { prompt: 'summarise the report and send it to the team' },
 })
 
-export const benchRunner = (runner_id: string): NewRunner => ({
+const benchRunner = (runner_id: string): NewRunner => ({
   runner_id,
   hostname: 'bench-host',
   project_dir: '/bench',

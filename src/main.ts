@@ -20,7 +20,7 @@ export interface RunningServer {
 }
 
 /** The port is taken, or the address is not this machine's: in words that say what to do. */
-export class ListenError extends Error {
+class ListenError extends Error {
   constructor(message: string, cause: unknown) {
     super(message, { cause })
     this.name = 'ListenError'

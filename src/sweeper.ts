@@ -41,7 +41,7 @@ export function startSweeper(options: SweeperOptions): () => void {
   }
 }
 
-export async function sweepRuns({ engine, config, now, onSwept }: SweeperOptions): Promise<void> {
+async function sweepRuns({ engine, config, now, onSwept }: SweeperOptions): Promise<void> {
   const at = now()
   const tell = (what: string, runs: { run_id: string }[]) => {
     if (runs.length > 0) onSwept(what, { run_ids: runs.map(({ run_id }) => run_id) })
@@ -59,7 +59,7 @@ export async function sweepRuns({ engine, config, now, onSwept }: SweeperOptions
   )
 }
 
-export async function sweepRunners(options: SweeperOptions): Promise<void> {
+async function sweepRunners(options: SweeperOptions): Promise<void> {
   const { engine, config, now, onSwept } = options
   const at = now()
   const silentSince = addSeconds(at, -config.removeThresholdSeconds)

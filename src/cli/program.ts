@@ -1,6 +1,7 @@
 /** The command line as a whole: which commands there are, in groups, and what all have in common. */
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { loadCommand } from '../load/command.ts'
 import { runnerCommand } from '../runner/command.ts'
 import { addCommand } from './commands/add.ts'
 import { listCommand } from './commands/list.ts'
@@ -24,7 +25,7 @@ const ASKING = {
 }
 
 /** Run something here. */
-const OPERATING = [serveCommand, runnerCommand, recoverCommand]
+const OPERATING = [serveCommand, runnerCommand, recoverCommand, loadCommand]
 
 const EXAMPLES = `Examples:
   runqueue add "summarise the README" --wait

@@ -89,7 +89,3 @@ export function relative(time: Timestamp, now: Date): string {
 export function absoluteAndRelative(time: Timestamp, now: Date): string {
   return `${time.slice(0, 19).replace('T', ' ')} UTC (${relative(time, now)})`
 }
-
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
-}

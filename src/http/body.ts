@@ -28,9 +28,15 @@ const limitChunkedBody = bodyLimit({
 /** Bounded: Node itself holds a body to the length it states, so only one without is counted. */
 async function readBytes(c: Context): Promise<Buffer> {
   const length = c.req.header('content-length')
-  if (length === undefined) await limitChunkedBody(c, async () => {})
-  else if (Number(length) > BODY_LIMIT_BYTES) throw tooLarge()
-  return Buffer.from(await c.req.arrayBuffer())
+  if (Number(length) > BODY_LIMIT_BYTES) throw tooLarge()
+  try {
+    if (length === undefined) await limitChunkedBody(c, async () => {})
+    return Buffer.from(await c.req.arrayBuffer())
+  } catch (error) {
+    if (error instanceof RequestError) throw error
+    // The client went away: nobody hears this, and it is no error of ours.
+    throw new RequestError(400, 'body_broken_off', 'The request body broke off')
+  }
 }
 
 /**

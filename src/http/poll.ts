@@ -46,7 +46,7 @@ export async function poll(
 
   // Nothing yet. It enters before it looks again, so that no news falls between the two.
   const runner = await registered()
-  const waiter = waiting.enter(runner_id, capabilitiesOf(runner))
+  const waiter = waiting.enter(runner_id, request.limit === 0 ? null : capabilitiesOf(runner))
   let answer: PollAnswer = NOTHING
   try {
     const stop = AbortSignal.any([request.signal(), deps.closing])

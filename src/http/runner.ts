@@ -79,7 +79,9 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
     })
     const runs = answer.kind === 'runs' ? answer.runs : []
     const stops = answer.kind === 'stops' ? answer.stops : { run_ids: [], session_ids: [] }
-    await releaseIfLost(c, runs)
+    // A claim with a key is made again if its answer is lost, perhaps before this connection is seen
+    // to be gone: then the runs are at work, and must not be given to somebody else.
+    if (!claim_key) await releaseIfLost(c, runs)
     return c.json({
       runs: runs.map(claimedRunView),
       stop_runs: stops.run_ids,
@@ -97,13 +99,14 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
         runs.map(({ run_id, claim_token }) => engine.runs.release(run_id, claim_token, at)),
       )
     }
-    const outgoing = c.env?.outgoing
+    const { incoming, outgoing } = c.env ?? {}
     if (outgoing ? outgoing.destroyed : c.req.raw.signal.aborted) {
       await release()
       return
     }
     outgoing?.once('close', () => {
-      if (!outgoing.writableFinished) release().catch((error) => onError(error, c.req))
+      // Not outgoing.writableFinished: a connection that breaks ends the writing, too.
+      if (incoming?.socket.destroyed) release().catch((error) => onError(error, c.req))
     })
   }
 

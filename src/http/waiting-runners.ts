@@ -29,14 +29,17 @@ export class WaitingRunners {
   /**
    * From now on nothing is missed: a change before `next` is called makes it return at once.
    * The waiter must `leave`.
+   * @param capabilities null: it takes no runs, and waits for what concerns its runner only.
    */
-  enter(runner_id: string, capabilities: Capabilities): Waiter {
+  enter(runner_id: string, capabilities: Capabilities | null): Waiter {
     const key = JSON.stringify(capabilities)
     const waiter = new Waiter(this, runner_id, key, this.#order++)
-    const group = this.#groups.get(key) ?? { capabilities, members: 0, idle: new Set() }
-    this.#groups.set(key, group)
-    group.members += 1
-    group.idle.add(waiter)
+    if (capabilities !== null) {
+      const group = this.#groups.get(key) ?? { capabilities, members: 0, idle: new Set() }
+      this.#groups.set(key, group)
+      group.members += 1
+      group.idle.add(waiter)
+    }
     const waiters = this.#byRunner.get(runner_id) ?? new Set()
     this.#byRunner.set(runner_id, waiters.add(waiter))
     this.#unsubscribe ??= this.#changes.subscribe((news) => this.#hear(news))

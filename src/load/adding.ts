@@ -27,13 +27,13 @@ const requestOf = (ledger: Ledger, record: RunRecord) => ({
   }),
 })
 
-/** @param start what `due_ms` counts from, by performance.now() */
+/** Each when it is due, from now on. */
 export async function addPaced(
   { client, connections, ledger, failures, signal }: Adding,
   records: readonly RunRecord[],
   recorder: Recorder,
-  start: number,
 ): Promise<void> {
+  const start = performance.now()
   await inParallel(records, connections, signal, async (record) => {
     const { due_ms } = record.planned
     const due = due_ms === null ? 0 : start + due_ms
@@ -48,7 +48,7 @@ export async function addPaced(
         .answer
       const { run_id } = JSON.parse(answer) as { run_id: string }
       ledger.accept(record, run_id, Date.now())
-      recorder.record('add', record.asked, performance.now())
+      if (record.phase === 'arrivals') recorder.record('add', record.asked, performance.now())
     } catch (error) {
       failures.count('add', error)
     }

@@ -34,7 +34,7 @@ export interface RunRecord {
 }
 
 /** Only `arrivals` are measured. */
-export type Phase = 'backlog' | 'history' | 'arrivals'
+export type Phase = 'backlog' | 'history' | 'warm_up' | 'arrivals'
 
 export type Drained = 'drained' | 'stalled' | 'stopped'
 

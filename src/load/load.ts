@@ -59,14 +59,15 @@ async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promi
   const failures = new Failures()
   const client = new HttpClient(url, connections)
   const leave = new AbortController()
-  // One listener for each runner.
-  setMaxListeners(0, leave.signal)
-  const signal = died ? AbortSignal.any([deps.stop, died]) : deps.stop
+  const signal = AbortSignal.any(died ? [deps.stop, died] : [deps.stop])
+  // One listener for each runner, and for each client.
+  setMaxListeners(0, leave.signal, signal)
   const adding: Adding = { client, connections, ledger, failures, signal }
   const drained = () => ledger.drained({ stallMs: STALL_MS + work_ms, signal })
   try {
-    progress.phase('adding what is there before')
+    if (plan.backlog.length > 0) progress.phase('adding the backlog')
     await addMany(adding, ledger.plan('backlog', plan.backlog))
+    if (plan.history.length > 0) progress.phase('adding the history')
     await addMany(adding, ledger.plan('history', plan.history))
 
     progress.phase(`registering ${plan.capabilities.length} runners`)
@@ -75,14 +76,19 @@ async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promi
     const crew = await startRunners(url, plan.capabilities, place, client, signal)
     if (plan.history.length > 0) progress.phase('finishing the history')
     let ended = await drained()
+    if (ended === 'drained') {
+      progress.phase('warming up')
+      await client.connect()
+      await addPaced(adding, ledger.plan('warm_up', plan.warmUp), recorder)
+      ended = await drained()
+    }
 
-    const arrivals = ledger.plan('arrivals', plan.arrivals)
     const start = performance.now()
     const idle = performance.eventLoopUtilization()
     recorder.begin(start)
     if (ended === 'drained') {
       progress.measure(recorder, ledger)
-      await addPaced(adding, arrivals, recorder, start)
+      await addPaced(adding, ledger.plan('arrivals', plan.arrivals), recorder)
       ended = await drained()
     }
     const busy = performance.eventLoopUtilization(idle)

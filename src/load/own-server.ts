@@ -18,8 +18,6 @@ interface Address {
 const MODULE = new URL(`./server-process${extname(import.meta.url)}`, import.meta.url)
 const START_DEADLINE_MS = 30_000
 const CLOSE_DEADLINE_MS = 5000
-/** The end of what it printed is kept, in case it is the last that it says. */
-const ERROR_CHARACTERS = 2000
 
 /**
  * Its settings come from the environment as those of any server.
@@ -29,20 +27,17 @@ const ERROR_CHARACTERS = 2000
 export async function startOwnServer(execArgv: string[]): Promise<OwnServer> {
   const child = fork(fileURLToPath(MODULE), {
     execArgv,
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    // What it has to say is worth a break in the progress line.
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   const died = new AbortController()
-  let said = ''
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-ERROR_CHARACTERS)
-  })
   const ended = new Promise<void>((resolve) => {
     const over = (how: string) => {
-      died.abort(new Error(`the server under load ended: ${how}\n${said}`.trimEnd()))
+      died.abort(new Error(`the server under load ended: ${how}`))
       resolve()
     }
     child.once('error', (error) => over(error.message))
-    child.once('close', (code, signal) => over(signal ?? `exit code ${code}`))
+    child.once('exit', (code, signal) => over(signal ?? `exit code ${code}`))
   })
   async function close(): Promise<void> {
     if (child.connected) child.disconnect()

@@ -23,28 +23,38 @@ const line = (label, stroke, more) => ({
   points: { show: seconds.length < 3 },
   ...more,
 })
-const stepLines = (value) =>
-  steps.map((step) => line(titles[step], color(step), { value: (_, ms) => value(ms) }))
 
-const inMs = (ms) => (ms === null || ms === undefined ? '–' : `${Number(ms.toPrecision(3))} ms`)
+/** How the legend tells a value; there is none where the cursor is not. */
+const told = (words) => (_, value) => (value === null || value === undefined ? '–' : words(value))
+const perSecond = told((rate) => `${Math.round(rate)}`)
+const inMs = told((ms) => `${Number(ms.toPrecision(3))} ms`)
+
+const stepLines = () =>
+  steps.map((step) => line(titles[step], color(step), { value: inMs, spanGaps: true }))
+
 /** Latencies span orders of magnitude. */
 const logarithmic = { distr: 3 }
 const msAxis = () =>
   axis('ms', { size: 70, values: (_, marks) => marks.map((ms) => (ms === null ? '' : String(ms))) })
 
+/** Too short a piece of a second says nothing of the rate in it. */
+const LEAST_SECONDS = 0.5
+const rates = (key) =>
+  report.series.map((row) => (row.seconds < LEAST_SECONDS ? null : row[key] / row.seconds))
+
 function throughput() {
   const series = [
-    line('added', color('add'), { width: 5 }),
-    line('claimed', color('claim'), { width: 3 }),
-    line('completed', color('completed'), { width: 1.5 }),
+    line('added', color('add'), { width: 5, value: perSecond }),
+    line('claimed', color('claim'), { width: 3, value: perSecond }),
+    line('completed', color('completed'), { width: 1.5, value: perSecond }),
   ]
   return {
-    data: [
-      seconds,
-      ...['added', 'claimed', 'completed'].map((key) => report.series.map((row) => row[key])),
-    ],
+    data: [seconds, rates('added'), rates('claimed'), rates('completed')],
     axes: [axis('seconds'), axis('runs per second', { size: 70 })],
-    scales: { x: { time: false }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.05)] } },
+    scales: {
+      x: { time: false },
+      y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.05)] },
+    },
     series: [{ label: 'second' }, ...series],
   }
 }
@@ -56,7 +66,7 @@ const latencyOverTime = (percentile) => () => ({
   ],
   axes: [axis('seconds'), msAxis()],
   scales: { x: { time: false }, y: logarithmic },
-  series: [{ label: 'second' }, ...stepLines(inMs).map((each) => ({ ...each, spanGaps: true }))],
+  series: [{ label: 'second' }, ...stepLines()],
 })
 
 /** How many times in so many requests: 90 % is 1 in 10, 99 % is 1 in 100. */
@@ -69,7 +79,7 @@ function distribution() {
   const points = (read.find((each) => each.length > 0) ?? [])
     .map(({ percentile }, at) => ({ at, percentile, x: place(percentile) }))
     .filter(({ percentile, x }) => percentile === 100 || x < last)
-  const marks = [0, 50, 90, 99, 99.9, 99.99, 99.999]
+  const marks = [50, 90, 99, 99.9, 99.99, 99.999].filter((mark) => place(mark) < last)
   return {
     data: [
       points.map(({ x }) => x),

@@ -20,6 +20,7 @@ const histograms = (digits: 2 | 3): Record<Step, Histogram> => {
 
 const emptyRow = (second: number): SeriesRow => ({
   second,
+  seconds: 1,
   added: 0,
   claimed: 0,
   completed: 0,
@@ -50,6 +51,8 @@ export class Recorder {
   /** No more comes: the last second is a row too. */
   finish(now: number): void {
     this.#advance(now)
+    const seconds = (now - this.#start) / 1000 - this.#row.second
+    this.#row.seconds = Math.max(0, Math.min(1, seconds))
     this.#closeRow()
   }
 

@@ -4,7 +4,7 @@ import type { LoadOptions } from './options.ts'
 import { seededRandom } from './random.ts'
 
 export interface PlannedRun {
-  /** From the start of the measured part; null: as soon as a connection is free. */
+  /** From the start of its part of the load; null: as soon as a connection is free. */
   due_ms: number | null
   /** Runs that demand the same share one object. */
   demands: Demands | null
@@ -18,6 +18,8 @@ export interface Plan {
   backlog: PlannedRun[]
   /** Added and finished before the measured part begins. */
   history: PlannedRun[]
+  /** Few, unmeasured: a server that has just started is slow, and runners are still coming. */
+  warmUp: PlannedRun[]
   /** The measured part, in the order in which they are due. */
   arrivals: PlannedRun[]
 }
@@ -26,13 +28,14 @@ export interface Plan {
 const URGENT_ONE_IN = 10
 /** The backlog waits for so many hosts, none of them there. */
 const ABSENT_HOSTS = 1000
+const WARM_UP = { rate: 100, seconds: 1 }
 
 /**
  * @param lane a tag that keeps this load's runs and runners to themselves on a server that others
  * use too; null where it is alone.
  */
 export function planLoad(options: LoadOptions, lane: string | null): Plan {
-  const { scenario, runs } = options
+  const { scenario, rate, duration_seconds, runs } = options
   const random = seededRandom(options.seed)
   const kinds = demandKinds(options, lane)
   const pick = <Item>(items: readonly Item[]): Item =>
@@ -45,26 +48,27 @@ export function planLoad(options: LoadOptions, lane: string | null): Plan {
   const several = (count: number, among: readonly (Demands | null)[]): PlannedRun[] =>
     Array.from({ length: count }, () => planned(null, among))
 
-  function paced(): PlannedRun[] {
-    const { rate, duration_seconds } = options
+  function paced(rate: number, seconds: number): PlannedRun[] {
     const arrivals: PlannedRun[] = []
-    if (rate === null || duration_seconds === null) return arrivals
     // Exponential gaps: clients know nothing of each other, so arrivals cluster now and then.
     const gap = () => (-Math.log(1 - random()) * 1000) / rate
-    for (let due_ms = gap(); due_ms < duration_seconds * 1000; due_ms += gap()) {
+    for (let due_ms = gap(); due_ms < seconds * 1000; due_ms += gap()) {
       arrivals.push(planned(due_ms, kinds))
     }
     return arrivals
   }
 
   const count = runs ?? 0
+  const warmUp = paced(WARM_UP.rate, WARM_UP.seconds)
   return {
     capabilities: Array.from({ length: options.runners }, (_, index) =>
       capabilitiesOf(index, options, lane),
     ),
     backlog: scenario === 'backlog' ? several(count, absentKinds(lane)) : [],
     history: scenario === 'history' ? several(count, kinds) : [],
-    arrivals: scenario === 'burst' ? several(count, kinds) : paced(),
+    warmUp,
+    arrivals:
+      scenario === 'burst' ? several(count, kinds) : paced(rate ?? 0, duration_seconds ?? 0),
   }
 }
 

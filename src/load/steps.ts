@@ -21,8 +21,10 @@ export interface Latency {
 }
 
 export interface SeriesRow {
-  /** Since the start of the measured part; the row covers this second. */
+  /** Since the start of the measured part. */
   second: number
+  /** How much of it the row covers: 1, but for the last. */
+  seconds: number
   added: number
   claimed: number
   completed: number

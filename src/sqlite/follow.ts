@@ -16,10 +16,10 @@ export function prepareFollow(orm: Orm) {
     .where(eq(sessions.session_id, param('session_id')))
     .prepare()
 
-  const setStarted = orm
+  const setServed = orm
     .update(sessions)
     .set({
-      status: 'running',
+      status: param<SessionStatus>('status'),
       runner_id: param('runner_id'),
       parent_session_id: sql`coalesce(${param('parent_session_id')}, parent_session_id)`,
       stop_sent_at: null,
@@ -46,11 +46,13 @@ export function prepareFollow(orm: Orm) {
     setStatus(session_id: string, status: SessionStatus, now: Timestamp): void {
       setStatus.run({ session_id, status, now })
     },
-    setStarted(
+    /** A runner tells that it serves the session, by a report of a start or of an end. */
+    setServed(
       session: { session_id: string; runner_id: string; parent_session_id: string | null },
+      status: SessionStatus,
       now: Timestamp,
     ): void {
-      setStarted.run({ ...session, now })
+      setServed.run({ ...session, status, now })
     },
     /** Without a run_id the event belongs to the run that is active in the session. */
     addEvent(event: {

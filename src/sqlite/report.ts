@@ -103,7 +103,7 @@ export function prepareReports(orm: Orm, follow: Follow) {
         explain(report, 'start')
         return
       }
-      follow.setStarted({ ...run, runner_id: report.runner_id }, now)
+      follow.setServed({ ...run, runner_id: report.runner_id }, 'running', now)
       follow.addEvent({
         session_id: run.session_id,
         run_id: report.run_id,
@@ -114,13 +114,14 @@ export function prepareReports(orm: Orm, follow: Follow) {
     },
 
     complete(completion: Completion, now: Timestamp): void {
-      const { run_id, session_status } = completion
+      const { run_id, runner_id, session_status } = completion
       const run = complete.get({ ...completion, result: json(completion.result), now })
       if (!run) {
         explain(completion, 'complete')
         return
       }
-      follow.setStatus(run.session_id, session_status, now)
+      // Also who served it: the report of the start may have been lost.
+      follow.setServed({ ...run, runner_id }, session_status, now)
       follow.addEvent({
         session_id: run.session_id,
         run_id,

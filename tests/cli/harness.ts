@@ -6,7 +6,7 @@ import { EXIT } from '../../src/cli/exit-codes.ts'
 import { runProgram } from '../../src/cli/program.ts'
 import type { RunnerView, RunView } from '../../src/http/views.ts'
 
-export const NOW = '2026-01-31T12:00:00.000Z'
+const NOW = '2026-01-31T12:00:00.000Z'
 
 export function aRun(facts: Partial<RunView> = {}): RunView {
   return {
@@ -55,7 +55,7 @@ export function aRunner(facts: Partial<RunnerView> = {}): RunnerView {
 }
 
 /** What GET /runs/:id answers, look by look; the last stays. */
-export type Look = RunView | Response | Error
+type Look = RunView | Response | Error
 
 export interface Script {
   looks?: Look[]

@@ -81,6 +81,25 @@ export function describeSessionStop(setup: Setup): void {
       expect(again).toEqual({ session, run_id: null, outcome: 'asked_before' })
     })
 
+    it('of an idle session is told to the runner whose report of the start was lost', async () => {
+      const { bring, runs, runners, sessions, sessionNow, clock } = await setup()
+      const idle = { session_status: 'idle' as const, result: null }
+      const { run, report } = await bring('claimed')
+      const { session_id } = run
+      await runs.complete({ ...report, ...idle }, clock.now())
+      await sessions.stop(session_id, clock.now())
+      const take = (runner_id: string) => runs.takeStops(runner_id, clock.now(), clock.ago(60))
+      expect((await take(report.runner_id)).session_ids).toEqual([session_id])
+      // Resumed and served by another runner, whose report is lost too.
+      await sessions.report(session_id, report.runner_id, 'stopped', clock.now())
+      const again = await bring('claimed', { type: 'resume_session', session_id })
+      await runs.complete({ ...again.report, ...idle }, clock.now())
+      await runners.remove(report.runner_id, clock.now())
+      expect((await sessionNow(run)).status).toBe('idle')
+      await sessions.stop(session_id, clock.now())
+      expect((await take(again.report.runner_id)).session_ids).toEqual([session_id])
+    })
+
     it('of an idle session is told once more after it was resumed and idle again', async () => {
       const world = await setup()
       const { sessions, runs, register, claim, clock } = world

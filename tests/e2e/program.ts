@@ -65,7 +65,7 @@ export class Program {
 }
 
 /** Runs a command to its end. */
-export async function run(
+async function run(
   args: string[],
   options: { cwd: string; env?: Record<string, string>; input?: string },
 ): Promise<Outcome> {

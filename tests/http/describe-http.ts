@@ -6,7 +6,9 @@ import { describe } from 'vitest'
 import type { OpenFixture } from '../conformance/fixture.ts'
 import { describeAddRuns } from './add-runs.ts'
 import { describeAddingMany } from './adding-many.ts'
+import { describeBadInput } from './bad-input.ts'
 import { describeGeneral } from './general.ts'
+import { describeLostClients } from './lost-clients.ts'
 import { describePolls } from './polls.ts'
 import { describeRegistry } from './registry.ts'
 import { describeRemoval } from './removal.ts'
@@ -16,6 +18,7 @@ import { describeSessionEvents } from './session-events.ts'
 import { describeSessions } from './sessions.ts'
 import { describeStoppingRuns } from './stopping-runs.ts'
 import { type Setup, setupOf } from './support/service.ts'
+import { describeWaiting } from './waiting.ts'
 
 const SUBJECTS: ((setup: Setup) => void)[] = [
   describeGeneral,
@@ -29,10 +32,20 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describePolls,
   describeSessions,
   describeSessionEvents,
+  describeBadInput,
 ]
+
+/** Apart, for a file of its own: these wait more than they work. */
+const WAITING: ((setup: Setup) => void)[] = [describeWaiting, describeLostClients]
 
 export function describeHttp(name: string, openFixture: OpenFixture): void {
   describe(name, () => {
     for (const subject of SUBJECTS) subject(setupOf(openFixture))
+  })
+}
+
+export function describeHttpWaiting(name: string, openFixture: OpenFixture): void {
+  describe(name, () => {
+    for (const subject of WAITING) subject(setupOf(openFixture))
   })
 }

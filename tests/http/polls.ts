@@ -129,8 +129,7 @@ export function describePolls(setup: Setup): void {
     test('waits for a stop as well', async () => {
       const service = await setup({ config: { pollTimeoutSeconds: 30 } })
       const held = await service.begin()
-      const polling = service.poll(held.runner_id)
-      await service.looked(2)
+      const { answer: polling } = await service.waiting(() => service.poll(held.runner_id))
       await service.post(`/runs/${held.run.run_id}/stop`)
       expect((await polling).body).toHaveProperty('stop_runs', [held.run.run_id])
     })

@@ -72,9 +72,10 @@ export function describeRemoval(setup: Setup): void {
     test('self: a poll of it that waits ends and gets nothing', async () => {
       const service = await setup({ config: { pollTimeoutSeconds: 30 } })
       const runner_id = await service.register()
-      const polling = service.poll(runner_id)
-      const claiming = service.claim(runner_id, { wait_seconds: 30 })
-      await service.looked(2)
+      const { answer: polling } = await service.waiting(() => service.poll(runner_id))
+      const { answer: claiming } = await service.waiting(() =>
+        service.claim(runner_id, { wait_seconds: 30 }),
+      )
       await service.delete(`/runners/${runner_id}?self=true`)
       expect(await polling).toMatchObject({ status: 204, text: '' })
       expect(await claiming).toEqual({
@@ -108,8 +109,7 @@ export function describeRemoval(setup: Setup): void {
     test('external: told at the poll that waits', async () => {
       const service = await setup({ config: { pollTimeoutSeconds: 30 } })
       const runner_id = await service.register()
-      const polling = service.poll(runner_id)
-      await service.looked(1)
+      const { answer: polling } = await service.waiting(() => service.poll(runner_id))
       await service.delete(`/runners/${runner_id}`)
       expect((await polling).body).toEqual({ deregistered: true })
       expectRefusal(await service.poll(runner_id), 401, 'runner_not_registered')
@@ -119,8 +119,7 @@ export function describeRemoval(setup: Setup): void {
       const service = await setup()
       const other = await service.another({ config: { pollTimeoutSeconds: 30 } })
       const runner_id = await service.register()
-      const polling = other.poll(runner_id)
-      await other.looked(1)
+      const { answer: polling } = await other.waiting(() => other.poll(runner_id))
       await service.delete(`/runners/${runner_id}`)
       expect((await polling).body).toEqual({ deregistered: true })
     })
@@ -128,10 +127,10 @@ export function describeRemoval(setup: Setup): void {
     test('external: two polls that wait are both told, or one that it is unknown', async () => {
       const service = await setup({ config: { pollTimeoutSeconds: 30 } })
       const runner_id = await service.register()
-      const polling = Promise.all([service.poll(runner_id), service.poll(runner_id)])
-      await service.looked(2)
+      const first = await service.waiting(() => service.poll(runner_id))
+      const second = await service.waiting(() => service.poll(runner_id))
       await service.delete(`/runners/${runner_id}`)
-      const answers = await polling
+      const answers = await Promise.all([first.answer, second.answer])
       for (const { status, body } of answers) {
         if (status === 401) expect(body).toMatchObject({ detail: 'Runner not registered' })
         else expect({ status, body }).toEqual({ status: 200, body: { deregistered: true } })

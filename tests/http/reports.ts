@@ -191,18 +191,19 @@ export function describeReports(setup: Setup): void {
     })
 
     test.each([
-      [{ text: 'done', data: { files: [1, null] } }, undefined],
+      [
+        { text: 'done', data: { files: [1, null] } },
+        { text: 'done', data: { files: [1, null] } },
+      ],
       [{ text: 'done' }, { text: 'done', data: null }],
       [{ data: false }, { text: null, data: false }],
       [{}, { text: null, data: null }],
       [null, null],
-    ])('completed: the result %j', async (result, kept?: unknown) => {
+    ])('completed: the result %j', async (result, kept) => {
       const service = await setup()
       const held = await service.begin()
       await service.report('completed', held, { result })
-      expect((await service.run(held.run.run_id)).result).toEqual(
-        kept === undefined ? result : kept,
-      )
+      expect((await service.run(held.run.run_id)).result).toEqual(kept)
     })
 
     test('completed: a session_status that is neither', async () => {

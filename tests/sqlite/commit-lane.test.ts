@@ -240,7 +240,7 @@ describe('drained', () => {
     const { lane, insert, stored } = await openLane()
     const outcomes: string[] = []
     for (let i = 0; i < 600; i++) {
-      lane.write(() => insert(`${i}`)).then(() => outcomes.push('done'))
+      void lane.write(() => insert(`${i}`)).then(() => outcomes.push('done'))
     }
     lane.write(() => insert('0')).catch(() => outcomes.push('refused'))
     await lane.drained()

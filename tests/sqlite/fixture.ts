@@ -4,7 +4,10 @@ import { openSqliteEngine } from '../../src/sqlite/engine.ts'
 import type { EngineFixture } from '../conformance/fixture.ts'
 import { makeTempDir } from '../support/temp-dir.ts'
 
-/** Power cuts are no subject of these tests; everything else is as durable as it is fast. */
+/**
+ * Power cuts are no subject of these tests; everything else is as durable as it is fast.
+ * @public claimers in processes of their own import it by name
+ */
 export const openEngine = (url: string): Promise<Engine> =>
   openSqliteEngine({ url, durability: 'normal' })
 

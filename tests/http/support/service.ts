@@ -40,10 +40,10 @@ export interface Service extends Api {
   /** What a person would find in the log; a test fails if it leaves something here. */
   errors: unknown[]
   /**
-   * Resolves when polls have looked for work this often since the server began: who looked in vain
-   * waits then, which nothing in the API tells.
+   * Begins something that polls, and resolves when the poll has looked in vain and waits, which
+   * nothing in the API tells. The answer is in an object, since it is not yet to be awaited.
    */
-  looked(times: number): Promise<void>
+  waiting<T>(begin: () => T): Promise<{ answer: T }>
   /** Another server on the same database, as another process would be. */
   another(options?: ServiceOptions): Promise<Service>
   /** As SIGTERM begins: whoever waits is answered. */
@@ -66,7 +66,7 @@ export interface Service extends Api {
   everything(): Promise<unknown>
 }
 
-export interface ServiceOptions {
+interface ServiceOptions {
   config?: Partial<Deps['config']>
   /** Puts something between the API and the engine. */
   wrap?: (engine: Engine) => Engine
@@ -98,7 +98,7 @@ async function serve(
   options: ServiceOptions = {},
 ): Promise<Service> {
   const engine = await fixture.open()
-  const { engine: observed, looked } = observeLooks(options.wrap?.(engine) ?? engine)
+  const { engine: observed, waiting } = observeLooks(options.wrap?.(engine) ?? engine)
   const errors: unknown[] = []
   const closing = new AbortController()
   const app = createApp({
@@ -118,8 +118,13 @@ async function serve(
     if (!open) return
     open = false
     closing.abort()
-    server.closeAllConnections()
-    await new Promise((closed) => server.close(closed))
+    const closed = new Promise((resolve) => server.close(resolve))
+    // Polls that a test left waiting are answered first.
+    const idle = setInterval(() => server.closeIdleConnections(), 5)
+    const cut = setTimeout(() => server.closeAllConnections(), 2_000)
+    await closed
+    clearInterval(idle)
+    clearTimeout(cut)
     await engine.close()
   }
   onTestFinished(async () => {
@@ -131,31 +136,36 @@ async function serve(
   return {
     ...api,
     ...stepsOf(api),
-    ...{ url, app, server, engine, clock, errors, looked, close },
+    ...{ url, app, server, engine, clock, errors, waiting, close },
     another: (others) => serve(fixture, clock, others),
     leave: () => closing.abort(),
   }
 }
 
+/** A poll looks once, enters the list of those who wait, and looks again before it does. */
+const LOOKS_BEFORE_WAITING = 2
+
 function observeLooks(engine: Engine) {
   const { runs } = engine
   let looks = 0
-  return {
-    engine: {
-      ...engine,
-      runs: {
-        ...runs,
-        // Each look of a poll begins with the stops.
-        takeStops: (...args: Parameters<Engine['runs']['takeStops']>) =>
-          runs.takeStops(...args).finally(() => {
-            looks += 1
-          }),
-      },
-    },
-    looked: async (times: number) => {
-      await expect.poll(() => looks, { interval: 5, timeout: 10_000 }).toBeGreaterThanOrEqual(times)
+  const observed: Engine = {
+    ...engine,
+    runs: {
+      ...runs,
+      // Each look begins with the stops.
+      takeStops: (...args) =>
+        runs.takeStops(...args).finally(() => {
+          looks += 1
+        }),
     },
   }
+  async function waiting<T>(begin: () => T): Promise<{ answer: T }> {
+    const enough = looks + LOOKS_BEFORE_WAITING
+    const answer = begin()
+    await expect.poll(() => looks, { interval: 2, timeout: 10_000 }).toBeGreaterThanOrEqual(enough)
+    return { answer }
+  }
+  return { engine: observed, waiting }
 }
 
 function stepsOf(api: Api) {

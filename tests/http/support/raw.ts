@@ -1,0 +1,52 @@
+/** Requests byte by byte, for clients that break off and for what no fetch sends. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+export interface RawConnection {
+  socket: Socket
+  write(text: string | Buffer): void
+  /** What came until the server closes, or the answer is whole by its Content-Length. */
+  answer(): Promise<{ status: number; head: string; body: string }>
+}
+
+export async function rawConnection(url: string): Promise<RawConnection> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {})
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  let received = ''
+  socket.on('data', (chunk) => {
+    received += chunk
+  })
+  return {
+    socket,
+    write: (text) => void socket.write(text),
+    async answer() {
+      while (!isWhole(received) && !socket.closed) {
+        await Promise.race([once(socket, 'data'), once(socket, 'close')])
+      }
+      const [head = '', body = ''] = received.split('\r\n\r\n', 2)
+      return { status: Number(head.split(' ')[1]), head, body }
+    },
+  }
+}
+
+function isWhole(received: string): boolean {
+  const end = received.indexOf('\r\n\r\n')
+  const length = /content-length: (\d+)/i.exec(received)?.[1]
+  return end >= 0 && length !== undefined && received.length >= end + 4 + Number(length)
+}
+
+export const request = (method: string, path: string, body = '', headers: string[] = []): string =>
+  [
+    `${method} ${path} HTTP/1.1`,
+    'Host: runqueue',
+    ...(body
+      ? ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]
+      : []),
+    ...headers,
+    '',
+    body,
+  ].join('\r\n')

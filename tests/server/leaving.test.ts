@@ -1,0 +1,63 @@
+/** SIGTERM and Ctrl-C: the way out. */
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { apiOf } from '../http/support/api.ts'
+import { rawConnection, request } from '../http/support/raw.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { settlesWithin, startServe } from './process.ts'
+
+const RUNNER = { hostname: 'alpha', project_dir: '/project', executor_profile: 'coding' }
+const RUN = JSON.stringify({ type: 'start_session', prompt: 'hello' })
+
+const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0)
+
+async function register(url: string): Promise<string> {
+  const { body } = await apiOf(url).post<{ runner_id: string }>('/runner/register', RUNNER)
+  return body.runner_id
+}
+
+test('SIGTERM: polls are answered at once, what is at hand is finished, then it ends', async () => {
+  const folder = tempDir()
+  const server = await startServe({ folder })
+  const api = apiOf(server.url)
+  const runner_id = await register(server.url)
+  const polling = api.get(`/runner/runs?runner_id=${runner_id}`)
+  const claiming = api.post('/runner/runs/claim', { runner_id, wait_seconds: 30 })
+  const { write, answer } = await rawConnection(server.url)
+  const adding = request('POST', '/runs', RUN, ['Connection: close'])
+  write(adding.slice(0, -10))
+  // A request that came after the others has been answered, so that they have been heard.
+  await api.get('/health')
+  server.kill('SIGTERM')
+  expect(await settlesWithin(3_000, Promise.all([polling, claiming]))).toBe(true)
+  expect(await polling).toMatchObject({ status: 204, text: '' })
+  expect(await claiming).toMatchObject({ status: 200, body: { runs: [], deregistered: false } })
+  await expect(fetch(`${server.url}/health`)).rejects.toThrow()
+  write(adding.slice(-10))
+  expect((await answer()).status).toBe(201)
+  const { code, stderr } = await server.ended
+  expect(code, stderr).toBe(0)
+  expect(stderr).not.toMatch(/"level":50|\n\s+at /)
+  // The database is one file again, which may be copied or moved.
+  const database = join(folder, 'data', 'runqueue.db')
+  expect(sizeOf(database)).toBeGreaterThan(0)
+  expect(sizeOf(`${database}-wal`)).toBe(0)
+})
+
+test.each(['SIGINT', 'SIGTERM'] as const)(
+  'a second signal (%s) ends it at once',
+  async (second) => {
+    const folder = tempDir()
+    const server = await startServe({ folder })
+    const { write } = await rawConnection(server.url)
+    write(request('POST', '/runs', RUN).slice(0, -10))
+    await apiOf(server.url).get('/health')
+    server.kill('SIGINT')
+    // The request at hand holds it.
+    expect(await settlesWithin(500, server.ended)).toBe(false)
+    server.kill(second)
+    expect(await settlesWithin(2_000, server.ended)).toBe(true)
+    expect((await server.ended).code).toBe(second === 'SIGINT' ? 130 : 1)
+  },
+)

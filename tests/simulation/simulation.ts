@@ -1,0 +1,96 @@
+/**
+ * Random operations, one after the other, on two connections to one database that are now and then
+ * closed and opened again; after each the queue is compared with the model. A failure names its
+ * seed: `SIMULATION_SEED=… vitest run --project simulation` repeats it.
+ */
+import { randomInt } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import type { Engine } from '../../src/queue/engine.ts'
+import { QueueError } from '../../src/queue/errors.ts'
+import type { Run } from '../../src/queue/run.ts'
+import type { OpenFixture } from '../conformance/fixture.ts'
+import { openWorld, type World } from '../conformance/world.ts'
+import { Model } from './model.ts'
+import { type Random, seededRandom } from './random.ts'
+import { COMPARED } from './state.ts'
+import type { Step } from './step.ts'
+import { chooseStep } from './steps.ts'
+
+const STEPS = 4000
+/** How much of what went before a failure shows. */
+const HISTORY = 25
+
+export function describeSimulation(name: string, openFixture: OpenFixture): void {
+  describe(name, () => {
+    it(`agrees with the model over ${STEPS} random operations`, async () => {
+      const seed = Number(process.env['SIMULATION_SEED'] ?? randomInt(2 ** 31))
+      const history: Step[] = []
+      try {
+        await simulate(await openWorld(openFixture), seededRandom(seed), history)
+      } catch (error) {
+        const told = history.slice(-HISTORY).map(({ operation, given }) => [operation, given])
+        const before = told.map(
+          (one, i) => `${history.length - told.length + i} ${JSON.stringify(one)}`,
+        )
+        throw new Error(
+          [`SIMULATION_SEED=${seed}, step ${history.length - 1}, after:`, ...before].join('\n'),
+          { cause: error },
+        )
+      }
+    })
+  })
+}
+
+async function simulate(world: World, random: Random, history: Step[]): Promise<void> {
+  const { clock, open } = world
+  const model = new Model()
+  const engines = [await open(), await open()]
+  let given = 0
+  const situation = { model, random, clock, next: () => ++given }
+  /** Which operations were taken, and which refused: a simulation that does nothing proves nothing. */
+  const outcomes = new Set<string>()
+  while (history.length < STEPS) {
+    if (random.oneIn(3)) clock.advance(random.below(random.oneIn(20) ? 700_000 : 20_000) / 1000)
+    const which = random.below(engines.length)
+    if (random.oneIn(200)) {
+      await engines[which]?.close()
+      engines[which] = await open()
+    }
+    const engine = engines[which]
+    if (!engine) throw new Error('no engine')
+    const step = chooseStep(situation)
+    history.push(step)
+    const came = await outcomeOf(() => step.onEngine(engine))
+    const expected = await outcomeOf(async () => step.onModel(model))
+    expect(came, step.operation).toEqual(expected)
+    await compare(engine, model)
+    outcomes.add(`${step.operation} ${'refused' in came ? came.refused : 'done'}`)
+  }
+  expect(outcomes.size, [...outcomes].sort().join(', ')).toBeGreaterThan(40)
+}
+
+type Outcome = { value: unknown } | { refused: string }
+
+async function outcomeOf(operation: () => Promise<unknown>): Promise<Outcome> {
+  try {
+    return { value: await operation() }
+  } catch (error) {
+    if (error instanceof QueueError) return { refused: error.code }
+    throw error
+  }
+}
+
+const facts = (run: Run) => Object.fromEntries(COMPARED.map((field) => [field, run[field]]))
+
+/** All runs and sessions there are, both ways. */
+async function compare({ runs, sessions }: Engine, model: Model): Promise<void> {
+  const listed = (await runs.list({ limit: 1000 })).runs.map(facts)
+  const modelled = [...model.runs].reverse().map(facts)
+  // The quick comparison of all comes first, the one that tells the difference only if it fails.
+  if (!isDeepStrictEqual(listed, modelled)) expect(listed).toEqual(modelled)
+  const page = await sessions.list({ limit: 1000 })
+  const statuses = page.sessions.map(({ session_id, status }) => [session_id, status])
+  const expected = [...model.sessions].reverse().map(([id, { status }]) => [id, status])
+  if (!isDeepStrictEqual(statuses, expected)) expect(statuses).toEqual(expected)
+}

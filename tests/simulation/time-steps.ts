@@ -1,0 +1,65 @@
+/** What a server does as time goes by. */
+import type { Engine } from '../../src/queue/engine.ts'
+import { RECOVERY_MODES } from '../../src/queue/recovery.ts'
+import type { Timestamp } from '../../src/queue/run.ts'
+import type { Model } from './model.ts'
+import * as time from './passing-time.ts'
+import { idsOf, type Situation, type Step } from './step.ts'
+
+/** More than there is: the bounds of sweeps have tests of their own. */
+const ALL = 1000
+
+type Sweep = (engine: Engine, before: Timestamp, now: Timestamp) => Promise<string[]>
+type SweepOfModel = (model: Model, before: Timestamp, now: Timestamp) => string[]
+const SWEEPS: [string, number, Sweep, SweepOfModel][] = [
+  [
+    'failTimedOut',
+    0,
+    async ({ runs }, _, now) => idsOf(await runs.failTimedOut(now, ALL)),
+    (model, _, now) => time.failTimedOut(model, now),
+  ],
+  [
+    'releaseUnstarted',
+    60,
+    async ({ runs }, before, now) => idsOf(await runs.releaseUnstarted(before, now, ALL)),
+    time.releaseUnstarted,
+  ],
+  [
+    'settleUnconfirmedStops',
+    90,
+    async ({ runs }, before, now) => idsOf(await runs.settleUnconfirmedStops(before, now, ALL)),
+    time.settleUnconfirmedStops,
+  ],
+  [
+    'removeLost',
+    600,
+    async ({ runners }, before, now) =>
+      (await runners.removeLost(before, now, ALL)).map(({ runner_id }) => runner_id).sort(),
+    time.removeLost,
+  ],
+]
+
+export function sweep({ random, clock }: Situation): Step | null {
+  const chosen = random.pick(SWEEPS)
+  if (!chosen) return null
+  const [operation, age, onEngine, onModel] = chosen
+  const [before, now] = [clock.ago(age), clock.now()]
+  return {
+    operation,
+    given: before,
+    onEngine: (engine) => onEngine(engine, before, now),
+    onModel: (model) => onModel(model, before, now).sort(),
+  }
+}
+
+export function recover({ random, clock }: Situation): Step {
+  const mode = random.pick(RECOVERY_MODES) ?? 'none'
+  const options = { thresholdSeconds: 300, aliveSince: clock.ago(120), dryRun: random.oneIn(3) }
+  const now = clock.now()
+  return {
+    operation: 'recover',
+    given: { mode, ...options },
+    onEngine: async ({ runs }) => Object.values(await runs.recover(mode, options, now)),
+    onModel: (model) => time.recover(model, mode, options, now),
+  }
+}
