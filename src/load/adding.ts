@@ -38,7 +38,7 @@ export async function addPaced(
     const { due_ms } = record.planned
     const due = due_ms === null ? 0 : start + due_ms
     const early = due - performance.now()
-    if (early > 0) await pause(early, signal)
+    await pause(early, signal)
     if (signal.aborted) return
     // Where all connections were busy when it was due, its client has been waiting since; that a
     // timer rang late is no fault of the server.

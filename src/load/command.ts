@@ -66,7 +66,12 @@ export function loadCommand(context: Context): Command {
     .option('--duration <seconds>', 'for how long runs arrive', seconds(0.1, 3600))
     .option('--runs <n>', 'how many at once, or before all else', wholeNumber(1, RUNS_MAX))
     .option('--runners <n>', 'how many wait for work', wholeNumber(1, RUNNERS_MAX))
-    .option('--work-ms <n>', 'how long a runner works on a run', wholeNumber(0, 600_000), 0)
+    .option(
+      '--work-ms <n>',
+      'how long a runner works on a measured run',
+      wholeNumber(0, 600_000),
+      0,
+    )
     .option('--hosts <n>', 'runners spread over hosts, runs demand one', wholeNumber(1, 1000), 1)
     .option('--tags <n>', 'runs demand one of so many tags', wholeNumber(0, 100), 0)
     .option('--connections <n>', 'of clients that add runs', wholeNumber(1, 1000), 64)
@@ -81,13 +86,8 @@ export function loadCommand(context: Context): Command {
 
 async function run(context: Context, scenario: Scenario, flags: LoadFlags): Promise<void> {
   const { duration, workMs, html, json, seed = randomInt(SEED_MAX), ...rest } = flags
-  const options = loadOptions({
-    ...rest,
-    scenario,
-    seed,
-    work_ms: workMs,
-    duration_seconds: duration,
-  })
+  const given = { ...rest, work_ms: workMs, duration_seconds: duration }
+  const options = loadOptions(scenario, seed, given)
   if (html !== undefined) refuseUnwritable(html)
   const stop = new AbortController()
   const ignoreInterrupt = context.onInterrupt(() => stop.abort())

@@ -33,7 +33,7 @@ export interface RunRecord {
   done: boolean
 }
 
-/** Only `arrivals` are measured. */
+/** Only `arrivals` are measured, and only they take a runner's time. */
 export type Phase = 'backlog' | 'history' | 'warm_up' | 'arrivals'
 
 export type Drained = 'drained' | 'stalled' | 'stopped'

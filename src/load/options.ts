@@ -25,7 +25,8 @@ export interface LoadOptions {
   url: string | null
 }
 
-export type GivenOptions = { [name in keyof LoadOptions]?: LoadOptions[name] | undefined }
+type Free = Omit<LoadOptions, 'scenario' | 'seed'>
+export type GivenOptions = { [name in keyof Free]?: Free[name] | undefined }
 
 /** Their records must fit into memory. */
 export const RUNS_MAX = 500_000
@@ -59,9 +60,10 @@ export function defaultsInWords(scenario: Scenario): string {
  * and for loads that make no sense
  */
 export function loadOptions(
-  given: GivenOptions & Pick<LoadOptions, 'scenario' | 'seed'>,
+  scenario: Scenario,
+  seed: number,
+  given: GivenOptions = {},
 ): LoadOptions {
-  const { scenario } = given
   const shape = SHAPES[scenario]
   for (const [name, flag] of Object.entries(FLAGS)) {
     const key = name as keyof typeof FLAGS
@@ -71,7 +73,7 @@ export function loadOptions(
   }
   const options: LoadOptions = {
     scenario,
-    seed: given.seed,
+    seed,
     runners: given.runners ?? shape.runners,
     connections: given.connections ?? 64,
     hosts: given.hosts ?? 1,

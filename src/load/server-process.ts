@@ -15,13 +15,18 @@ process.once('disconnect', () => process.exit())
 // Ctrl-C reaches all processes of a terminal; the harness still has questions then.
 process.on('SIGINT', () => {})
 
-const database = `file:${join(folder, 'load.db')}`
-const config = parseConfig({
-  ...process.env,
-  DATABASE_URL: database,
-  HOST: '127.0.0.1',
-  PORT: '0',
-  LOG_LEVEL: 'warn',
-})
-const { url } = await startServer(config, createLog(config.logLevel))
-process.send?.({ url, database })
+try {
+  const database = `file:${join(folder, 'load.db')}`
+  const config = parseConfig({
+    ...process.env,
+    DATABASE_URL: database,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LOG_LEVEL: 'warn',
+  })
+  const { url } = await startServer(config, createLog(config.logLevel))
+  process.send?.({ url, database })
+} catch (error) {
+  process.stderr.write(`error: ${(error as Error).message}\n`)
+  process.exit(1)
+}

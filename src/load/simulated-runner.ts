@@ -111,7 +111,7 @@ export class SimulatedRunner {
     const { claim_token } = claim
     claim.started = await this.#report(record, claim, 'started', { runner_id, claim_token })
     if (claim.started !== 'acknowledged') return
-    if (work_ms > 0) await pause(work_ms, leave)
+    if (record.phase === 'arrivals') await pause(work_ms, leave)
     const result = { text: 'done' }
     const ending = { runner_id, claim_token, result }
     claim.completed = await this.#report(record, claim, 'completed', ending)

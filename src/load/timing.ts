@@ -1,9 +1,9 @@
 /** Waiting, and doing several things at a time. */
 
-/** Resolves after so long, or at once when the signal aborts. */
+/** Resolves after so long, or at once when there is nothing to wait for or the signal aborts. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
+    if (milliseconds <= 0 || signal.aborted) return resolve()
     const done = () => {
       clearTimeout(timer)
       signal.removeEventListener('abort', done)

@@ -1,6 +1,8 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Changes, News } from '../../src/queue/engine.ts'
 import type { RunStatus } from '../../src/queue/run.ts'
+import { ADD_LIMIT } from '../../src/queue/run-queue.ts'
+import { aNewRun } from '../support/factories.ts'
 import type { Held, Setup } from './world.ts'
 
 /** Collects what is told, until the test ends. */
@@ -168,12 +170,14 @@ export function describeChanges(setup: Setup): void {
       await soon(() => expect(heard.statuses()).toEqual([[run_id, 'pending']]))
     })
 
-    it('tells all of a burst', async () => {
-      const { changes, add } = await setup()
+    it('tells all of a burst, be it one commit or many', async () => {
+      const { changes, add, runs, clock } = await setup()
       const heard = listen(changes)
-      const added = await Promise.all(Array.from({ length: 1200 }, () => add()))
-      const expected = added.map(({ run_id }) => [run_id, 'pending'])
-      await soon(() => expect(heard.statuses()).toHaveLength(1200))
+      const many = await Promise.all(Array.from({ length: 700 }, () => add()))
+      const batch = Array.from({ length: ADD_LIMIT }, () => aNewRun())
+      await runs.addMany(batch, clock.now())
+      const expected = [...many, ...batch].map(({ run_id }) => [run_id, 'pending'])
+      await soon(() => expect(heard.statuses()).toHaveLength(expected.length))
       expect(heard.statuses()).toEqual(expected)
     })
   })

@@ -58,6 +58,14 @@ export function describeSessionResult(setup: Setup): void {
       expect(await world.sessions.result(session_id)).toEqual(expected)
     })
 
+    it('is that of the latest completed run, though a later one failed', async () => {
+      const world = await setup()
+      const session_id = await turn(world, { result: { text: 'one', data: null } })
+      const { report } = await world.bring('failed', { type: 'resume_session', session_id })
+      await world.sessions.report(session_id, report.runner_id, 'finished', world.clock.now())
+      expect((await world.sessions.result(session_id)).result_text).toBe('one')
+    })
+
     it('is not that of an earlier run where the latest told none', async () => {
       const world = await setup()
       const session_id = await turn(world, {}, told(world, 'one', null))

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { RunView } from '../../src/http/views.ts'
 import { expectInvalid, expectRefusal } from './support/api.ts'
-import type { Service, Setup } from './support/service.ts'
+import { type Service, type Setup, shared } from './support/service.ts'
 
 /** Every documented key of a run that nobody touched yet. */
 const untouched = {
@@ -37,12 +37,14 @@ async function refused(
 }
 
 export function describeAddRuns(setup: Setup): void {
+  const given = shared(setup)
+
   describe('POST /runs: start_session', () => {
     test.each([
       ['the older generation: prompt', { prompt: 'hello' }],
       ['the newer generation: parameters', { parameters: { prompt: 'hello' } }],
     ])('%s', async (_, content) => {
-      const { post, get, session } = await setup()
+      const { post, get, session } = await given()
       const answer = await post('/runs', { type: 'start_session', ...content })
       const { run_id, session_id } = answer.body as { run_id: string; session_id: string }
       expect(answer).toMatchObject({ status: 201, body: { run_id, session_id, status: 'pending' } })
@@ -91,7 +93,7 @@ export function describeAddRuns(setup: Setup): void {
     })
 
     test('optional fields may be null', async () => {
-      const { addRun, get } = await setup()
+      const { addRun, get } = await given()
       const none = Object.fromEntries(
         [
           ...['parameters', 'session_id', 'agent_name', 'project_dir', 'parent_session_id'],
@@ -118,7 +120,7 @@ export function describeAddRuns(setup: Setup): void {
     })
 
     test('a parent that is unknown', async () => {
-      const service = await setup()
+      const service = await given()
       await refused(
         service,
         { type: 'start_session', prompt: 'hello', parent_session_id: 'ses_gone' },
@@ -127,7 +129,7 @@ export function describeAddRuns(setup: Setup): void {
     })
 
     test('neither parameters nor prompt', async () => {
-      const service = await setup()
+      const service = await given()
       for (const content of [{}, { parameters: null }, { prompt: null, parameters: null }]) {
         await refused(service, { type: 'start_session', ...content }, (answer) =>
           expectInvalid(answer, ['body', 'parameters']),
@@ -142,7 +144,7 @@ export function describeAddRuns(setup: Setup): void {
       [{ parameters: { prompt: 5 } }, 'properties/prompt/type', "5 is not of type 'string'"],
       [{ parameters: { prompt: null } }, 'properties/prompt/type', "null is not of type 'string'"],
     ])('a prompt that is no text: %j', async (content, schema_path, message) => {
-      const service = await setup()
+      const service = await given()
       const body = { type: 'start_session', agent_name: 'reviewer', ...content }
       await refused(service, body, (answer) =>
         expectRefusal(answer, 400, 'parameter_validation_failed', {
@@ -175,7 +177,7 @@ export function describeAddRuns(setup: Setup): void {
       ['timeout_seconds', 0],
       ['idempotency_key', 5],
     ])('ill-typed: %s is %j', async (field, value) => {
-      const service = await setup()
+      const service = await given()
       const body = { type: 'start_session', prompt: 'hello', [field]: value }
       await refused(service, body, (answer) => expectInvalid(answer, ['body', field]))
     })
@@ -195,7 +197,7 @@ export function describeAddRuns(setup: Setup): void {
     })
 
     test('demands a session', async () => {
-      const service = await setup()
+      const service = await given()
       const body = { type: 'resume_session', prompt: 'go on' }
       const detail = 'session_id is required for resume_session'
       await refused(service, body, (answer) =>
@@ -204,7 +206,7 @@ export function describeAddRuns(setup: Setup): void {
     })
 
     test('of a session that is unknown', async () => {
-      const service = await setup()
+      const service = await given()
       await refused(service, resume(), (answer) =>
         expectRefusal(answer, 404, 'session_not_found', "Session 'ses_old' not found"),
       )
@@ -346,14 +348,14 @@ export function describeAddRuns(setup: Setup): void {
     test.each([[null], [{}], [{ tags: [] }], [{ hostname: null, tags: null }], [{ hostname: '' }]])(
       'none asked: %j',
       async (additional_demands) => {
-        const { addRun, run } = await setup()
+        const { addRun, run } = await given()
         const { run_id } = await addRun(demanding(additional_demands, { timeout_seconds: 5 }))
         expect(await run(run_id)).toMatchObject({ demands: null, timeout_at: null })
       },
     )
 
     test('timeout_seconds, of which fractions count', async () => {
-      const { addRun, run } = await setup()
+      const { addRun, run } = await given()
       const { run_id } = await addRun(demanding({ tags: ['gpu'] }, { timeout_seconds: 1.5 }))
       expect((await run(run_id)).timeout_at).toBe('2026-01-31T12:00:01.500Z')
     })
@@ -368,7 +370,7 @@ export function describeAddRuns(setup: Setup): void {
       [{ tags: [5] }, ['tags', 0]],
       [{ tags: ['gpu', ''] }, ['tags', 1]],
     ])('ill-typed: %j', async (additional_demands, path) => {
-      const service = await setup()
+      const service = await given()
       const before = await service.everything()
       const answer = await service.post('/runs', demanding(additional_demands))
       expectInvalid(answer)

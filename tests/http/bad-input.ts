@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Answer, expectInvalid, expectRefusal } from './support/api.ts'
 import { rawConnection, request } from './support/raw.ts'
-import type { Service, Setup } from './support/service.ts'
+import { type Service, type Setup, shared } from './support/service.ts'
 
 const LIMIT = 10 * 1024 * 1024
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -31,13 +31,15 @@ async function routesWithBody(service: Service): Promise<[method: string, path: 
   ]
 }
 
+type Routes = Awaited<ReturnType<typeof routesWithBody>>
+
 /** The same bad body to every route that takes one. */
 async function expectRefusedEverywhere(
   service: Service,
+  routes: Routes,
   init: RequestInit,
   check: (answer: Answer) => void,
 ): Promise<void> {
-  const routes = await routesWithBody(service)
   const before = await service.everything()
   for (const [method, path] of routes) check(await service.send(method, path, init))
   expect(await service.everything()).toEqual(before)
@@ -45,6 +47,14 @@ async function expectRefusedEverywhere(
 }
 
 export function describeBadInput(setup: Setup): void {
+  const given = shared(setup)
+  let routes: Promise<Routes> | undefined
+  async function expectEverywhere(init: RequestInit, check: (answer: Answer) => void) {
+    const service = await given()
+    routes ??= routesWithBody(service)
+    await expectRefusedEverywhere(service, await routes, init, check)
+  }
+
   describe('bodies that are no JSON', () => {
     test.each([
       ['broken', '{"type":"start_session",'],
@@ -57,19 +67,18 @@ export function describeBadInput(setup: Setup): void {
       ['UTF-16', Buffer.from('\ufeff{"type":"start_session"}', 'utf16le')],
       ['half a character', Buffer.from('{"prompt":"ä"}').subarray(0, 12)],
     ])('%s', async (_, body) => {
-      const service = await setup()
-      await expectRefusedEverywhere(service, { headers: JSON_TYPE, body }, (answer) => {
+      await expectEverywhere({ headers: JSON_TYPE, body }, (answer) => {
         expectInvalid(answer, ['body'])
         expect(answer.body['detail']).toMatchObject([{ type: 'json_invalid' }])
       })
     })
 
     test('empty', async () => {
-      const service = await setup()
+      const service = await given()
       for (const init of [{}, { headers: JSON_TYPE }, { headers: JSON_TYPE, body: '' }]) {
         expectInvalid(await service.post('/runs', undefined, init), ['body'])
       }
-      await expectRefusedEverywhere(service, {}, (answer) => {
+      await expectEverywhere({}, (answer) => {
         expect(answer.body['detail']).toEqual([
           { type: 'missing', loc: ['body'], msg: 'Field required' },
         ])
@@ -77,8 +86,7 @@ export function describeBadInput(setup: Setup): void {
     })
 
     test.each(['null', '5', '"text"', '[]', 'true'])('JSON, but no object: %s', async (body) => {
-      const service = await setup()
-      await expectRefusedEverywhere(service, { headers: JSON_TYPE, body }, (answer) => {
+      await expectEverywhere({ headers: JSON_TYPE, body }, (answer) => {
         expectInvalid(answer, ['body'])
       })
     })
@@ -91,9 +99,8 @@ export function describeBadInput(setup: Setup): void {
       'nonsense',
       'application/jsonp',
     ])('of type %s', async (type) => {
-      const service = await setup()
       const init = { headers: { 'content-type': type }, body: '{"prompt":"hello"}' }
-      await expectRefusedEverywhere(service, init, (answer) => {
+      await expectEverywhere(init, (answer) => {
         expectRefusal(answer, 415, 'unsupported_media_type')
       })
     })
@@ -101,7 +108,7 @@ export function describeBadInput(setup: Setup): void {
     test.each(['application/json; charset=utf-8', 'APPLICATION/JSON', 'application/vnd.x+json'])(
       'but %s is JSON',
       async (type) => {
-        const { post } = await setup()
+        const { post } = await given()
         const body = '{"type":"start_session","prompt":"hello"}'
         const init = { headers: { 'content-type': type }, body }
         expect((await post('/runs', undefined, init)).status).toBe(201)
@@ -141,7 +148,7 @@ export function describeBadInput(setup: Setup): void {
       ['a name of 10 000 letters', `"agent_name":"${'x'.repeat(10_000)}"`],
       ['a prototype for the demands', '"additional_demands":{"__proto__":5,"tags":5}'],
     ])('%s', async (_, member) => {
-      const service = await setup()
+      const service = await given()
       const before = await service.everything()
       const init = { headers: JSON_TYPE, body: withMember(member) }
       const answer = await service.post('/runs', undefined, init)
@@ -165,7 +172,7 @@ export function describeBadInput(setup: Setup): void {
     })
 
     test('__proto__ is no way around what is required', async () => {
-      const { post } = await setup()
+      const { post } = await given()
       const body = '{"__proto__":{"type":"start_session","prompt":"hello"}}'
       const answer = await post('/runs', undefined, { headers: JSON_TYPE, body })
       expectInvalid(answer, ['body', 'type'])
@@ -221,8 +228,8 @@ export function describeBadInput(setup: Setup): void {
       '/runner/runs?runner_id=%ff',
       `/runner/runs?runner_id=${'x'.repeat(5_000)}`,
     ])('GET %s', async (path) => {
-      const service = await setup()
-      const answer = await service.get(path)
+      const { get } = await given()
+      const answer = await get(path)
       expect(answer.status).toBeLessThan(500)
       if (answer.status !== 200) {
         expectRefusal(answer, answer.status, answer.body['code'] as string)
@@ -230,7 +237,7 @@ export function describeBadInput(setup: Setup): void {
     })
 
     test('a NUL in a query is the query’s fault', async () => {
-      const { get } = await setup()
+      const { get } = await given()
       expectInvalid(await get('/runs?session_id=%00'), ['query', 'session_id'])
       expectInvalid(await get('/runs/%00'), ['path', 'run_id'])
     })
@@ -289,7 +296,7 @@ export function describeBadInput(setup: Setup): void {
     })
 
     test('millions of small values do not hold up the others', async () => {
-      const { post } = await setup()
+      const { post } = await given()
       const ones = `[${'1,'.repeat(4_999_999)}1]`
       const body = withMember(`"additional_demands":{"tags":${ones}}`)
       const began = performance.now()

@@ -1,12 +1,14 @@
 /** What holds for all of the API. */
 import { describe, expect, test } from 'vitest'
 import { apiOf, expectInvalid, expectRefusal } from './support/api.ts'
-import type { Setup } from './support/service.ts'
+import { type Setup, shared } from './support/service.ts'
 
 export function describeGeneral(setup: Setup): void {
+  const given = shared(setup)
+
   describe('general', () => {
     test('GET /health', async () => {
-      const { get } = await setup()
+      const { get } = await given()
       expect(await get('/health')).toMatchObject({ status: 200, body: { status: 'healthy' } })
     })
 
@@ -17,7 +19,7 @@ export function describeGeneral(setup: Setup): void {
       ['GET', '/runs/'],
       ['DELETE', '/runner/runs/claim/more'],
     ])('an unknown route: %s %s', async (method, path) => {
-      const { send } = await setup()
+      const { send } = await given()
       expectRefusal(await send(method, path), 404, 'not_found', 'Not Found')
     })
 
@@ -32,28 +34,28 @@ export function describeGeneral(setup: Setup): void {
       ['PATCH', '/runners/lnch_1', 'DELETE'],
       ['OPTIONS', '/runs', 'GET, HEAD, POST'],
     ])('a wrong method: %s %s', async (method, path, allowed) => {
-      const { send } = await setup()
+      const { send } = await given()
       const answer = await send(method, path)
       expectRefusal(answer, 405, 'method_not_allowed', 'Method Not Allowed')
       expect(answer.headers.get('allow')?.split(', ').sort().join(', ')).toBe(allowed)
     })
 
     test('answers are JSON and say so', async () => {
-      const { get } = await setup()
+      const { get } = await given()
       for (const path of ['/health', '/runs', '/nowhere', '/runs/run_1', '/runs?limit=x']) {
         expect((await get(path)).headers.get('content-type')).toMatch(/^application\/json\b/)
       }
     })
 
     test('unknown request fields are ignored', async () => {
-      const { post, get } = await setup()
+      const { post, get } = await given()
       const body = { type: 'start_session', prompt: 'hello', flavour: 'vanilla' }
       expect(await post('/runs', body)).toMatchObject({ status: 201 })
       expect(await get('/runs?flavour=vanilla')).toMatchObject({ status: 200 })
     })
 
     test('every mistake of a body is named with its place', async () => {
-      const { post } = await setup()
+      const { post } = await given()
       const body = { type: 'begin', prompt: 5, priority: 'high' }
       expectInvalid(
         await post('/runs', body),
@@ -68,13 +70,13 @@ export function describeGeneral(setup: Setup): void {
     })
 
     test('a mistake in a query is named with its place', async () => {
-      const { get } = await setup()
+      const { get } = await given()
       expectInvalid(await get('/runs?limit=0'), ['query', 'limit'])
       expectInvalid(await get('/runner/runs'), ['query', 'runner_id'])
     })
 
     test('a bodiless call may say that its body is JSON', async () => {
-      const { addRun, send } = await setup()
+      const { addRun, send } = await given()
       const headers = { 'content-type': 'application/json' }
       const { run_id, session_id } = await addRun()
       expect(await send('POST', `/runs/${run_id}/stop`, { headers })).toMatchObject({ status: 200 })
@@ -85,13 +87,13 @@ export function describeGeneral(setup: Setup): void {
     })
 
     test('an Authorization header is of no account', async () => {
-      const { get } = await setup()
+      const { get } = await given()
       const headers = { authorization: 'Bearer of-another-system' }
       expect(await get('/runs', { headers })).toMatchObject({ status: 200 })
     })
 
     test('GET /agents: runners of the older generations find every agent', async () => {
-      const { get } = await setup()
+      const { get } = await given()
       expect(await get('/agents')).toMatchObject({ status: 200, body: [] })
       expect(await get('/agents/reviewer')).toMatchObject({
         status: 200,
@@ -150,7 +152,7 @@ export function describeGeneral(setup: Setup): void {
     })
 
     test('none: no other origin', async () => {
-      const { url } = await setup()
+      const { url } = await given()
       const answer = await fetch(`${url}/runs`, preflight)
       expect(answer.headers.get('access-control-allow-origin')).toBeNull()
     })

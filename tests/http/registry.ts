@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { RunnerView } from '../../src/http/views.ts'
 import { expectInvalid, expectRefusal } from './support/api.ts'
-import type { Service, Setup } from './support/service.ts'
+import { type Service, type Setup, shared } from './support/service.ts'
 
 const idOf = (identity: string) =>
   `lnch_${createHash('sha256').update(identity).digest('hex').slice(0, 12)}`
@@ -21,6 +21,8 @@ async function listed({ get }: Service): Promise<RunnerView[]> {
 }
 
 export function describeRegistry(setup: Setup): void {
+  const given = shared(setup)
+
   describe('POST /runner/register', () => {
     test.each([
       ['the older generation', OLDER, 'h:/p:claude-code'],
@@ -61,7 +63,7 @@ export function describeRegistry(setup: Setup): void {
       ['a number as tag', { ...NEWER, tags: ['gpu', 5] }, ['tags', 1]],
       ['yes', { ...NEWER, require_matching_tags: 'yes' }, ['require_matching_tags']],
     ])('refused: %s', async (_, body, place) => {
-      const service = await setup()
+      const service = await given()
       expectInvalid(await service.post('/runner/register', body), ['body', ...place])
       expect(await listed(service)).toEqual([])
     })

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Session } from '../../src/queue/session.ts'
 import { type Body, expectInvalid, expectRefusal } from './support/api.ts'
-import type { Held, Service, Setup } from './support/service.ts'
+import { type Held, type Service, type Setup, shared } from './support/service.ts'
 
 const BINDING = { executor_session_id: 'x-1', hostname: 'alpha', executor_profile: 'coding' }
 
@@ -13,6 +13,8 @@ async function withIdleSession(service: Service, by?: string): Promise<Held> {
 }
 
 export function describeSessions(setup: Setup): void {
+  const given = shared(setup)
+
   describe('a session that does not exist', () => {
     test.each([
       ['GET', '', undefined],
@@ -25,7 +27,7 @@ export function describeSessions(setup: Setup): void {
       ['POST', '/stop', undefined],
       ['DELETE', '', undefined],
     ])('%s /sessions/{id}%s: 404', async (method, path, body) => {
-      const { send } = await setup()
+      const { send } = await given()
       const headers = { 'content-type': 'application/json' }
       const init = body ? { headers, body: JSON.stringify(body) } : {}
       const answer = await send(method, `/sessions/ses_gone${path}`, init)
@@ -141,7 +143,7 @@ export function describeSessions(setup: Setup): void {
       ['executor_profile', { ...BINDING, executor_profile: undefined }],
       ['project_dir', { ...BINDING, project_dir: 5 }],
     ])('refused: %s', async (field, body) => {
-      const service = await setup()
+      const service = await given()
       const { session_id } = await service.addRun()
       const before = await service.everything()
       expectInvalid(await service.post(`/sessions/${session_id}/bind`, body), ['body', field])

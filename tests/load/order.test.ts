@@ -89,33 +89,42 @@ describe('the order of claims', () => {
   })
 })
 
+/** A request that takes effect at `at`, sent and answered somewhat before and after. */
+interface Request {
+  at: number
+  before: number
+  after: number
+}
+type Add = Request & Pick<PlannedRun, 'priority' | 'demands'>
+type Attempt = Request & { runner_id: string }
+
+const gpu = { tags: ['gpu'] }
 const delay = fc.integer({ min: 0, max: 40 })
-const added = fc.record({
+const someAdds: fc.Arbitrary<Add> = fc.record({
   at: fc.integer({ min: 0, max: 400 }),
   before: delay,
   after: delay,
   priority: fc.integer({ min: 0, max: 1 }),
-  demands: fc.constantFrom(null, { tags: ['gpu'] }),
+  demands: fc.constantFrom(null, gpu),
 })
-const claims = fc.record({
+const someAttempts: fc.Arbitrary<Attempt> = fc.record({
   at: fc.integer({ min: 0, max: 800 }),
   before: delay,
   after: delay,
   runner_id: fc.constantFrom('lnch_a', 'lnch_gpu'),
 })
 
-/** A queue with requests that overlap as they like; `better` says which of two goes first. */
+/** A queue with requests that overlap as they like; of two runs, `order` says which goes first. */
 function simulate(
-  adds: (typeof added extends fc.Arbitrary<infer Add> ? Add : never)[],
-  attempts: (typeof claims extends fc.Arbitrary<infer Claim> ? Claim : never)[],
+  adds: Add[],
+  attempts: Attempt[],
   order: (a: RunRecord, b: RunRecord) => number,
 ): RunRecord[] {
-  const gpu = { tags: ['gpu'] }
   const runs = adds.map(({ at, before, after, priority, demands }, index) => ({
     at,
     created_at: at - before,
     record: aRecord(index, {
-      planned: aPlannedRun({ priority, demands: demands && gpu }),
+      planned: aPlannedRun({ priority, demands }),
       accepted_at: at + after,
       asked: at - before,
       claims: [],
@@ -141,8 +150,8 @@ describe('the judgement', () => {
   it('never blames a right queue, however its requests overlap', () => {
     fc.assert(
       fc.property(
-        fc.array(added, { maxLength: 30 }),
-        fc.array(claims, { maxLength: 40 }),
+        fc.array(someAdds, { maxLength: 30 }),
+        fc.array(someAttempts, { maxLength: 40 }),
         (adds, attempts) => {
           expect(passedOver(simulate(adds, attempts, oldestFirst))).toEqual([])
         },
@@ -159,12 +168,7 @@ describe('the judgement', () => {
       priority: 0,
       demands: null,
     }))
-    const attempts = adds.map(({ at }) => ({
-      at: at + 3000,
-      before: 5,
-      after: 5,
-      runner_id: 'lnch_a',
-    }))
+    const attempts = adds.map((add) => ({ ...add, at: add.at + 3000, runner_id: 'lnch_a' }))
     const records = simulate(adds, attempts, (a, b) => -oldestFirst(a, b))
     expect(passedOver(records)).toHaveLength(19)
   })

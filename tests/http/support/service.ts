@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
-import { expect, onTestFinished } from 'vitest'
+import { afterAll, expect, onTestFinished } from 'vitest'
 import { type App, createApp } from '../../../src/http/app.ts'
 import type { Deps } from '../../../src/http/deps.ts'
 import type { ClaimedRunView, RunView } from '../../../src/http/views.ts'
@@ -72,16 +72,31 @@ interface ServiceOptions {
   wrap?: (engine: Engine) => Engine
 }
 
-export type Setup = (options?: ServiceOptions) => Promise<Service>
+/** Calls back when the service is no longer needed; the last that is given first. */
+type AtEnd = (callback: () => Promise<void>) => void
+
+export type Setup = (options?: ServiceOptions, atEnd?: AtEnd) => Promise<Service>
 
 export const setupOf =
   (openFixture: OpenFixture): Setup =>
-  async (options) => {
+  async (options, atEnd = onTestFinished) => {
     const fixture = await openFixture()
-    // Hooks run in reverse: the servers close first.
-    onTestFinished(() => fixture.cleanup())
-    return await serve(fixture, fakeClock(), options)
+    atEnd(() => fixture.cleanup())
+    return await serve({ fixture, clock: fakeClock(), atEnd }, options)
   }
+
+/** One service for tests that look, or are refused: to set up one for each costs more than they do. */
+export function shared(setup: Setup): () => Promise<Service> {
+  const callbacks: (() => Promise<void>)[] = []
+  let service: Promise<Service> | undefined
+  afterAll(async () => {
+    for (const callback of callbacks.reverse()) await callback()
+  })
+  return () => {
+    service ??= setup({}, (callback) => callbacks.push(callback))
+    return service
+  }
+}
 
 const CONFIG: Deps['config'] = {
   corsOrigins: [],
@@ -92,11 +107,14 @@ const CONFIG: Deps['config'] = {
   staleThresholdSeconds: 120,
 }
 
-async function serve(
-  fixture: EngineFixture,
-  clock: Clock,
-  options: ServiceOptions = {},
-): Promise<Service> {
+interface Surroundings {
+  fixture: EngineFixture
+  clock: Clock
+  atEnd: AtEnd
+}
+
+async function serve(given: Surroundings, options: ServiceOptions = {}): Promise<Service> {
+  const { fixture, clock, atEnd } = given
   const engine = await fixture.open()
   const { engine: observed, waiting } = observeLooks(options.wrap?.(engine) ?? engine)
   const errors: unknown[] = []
@@ -127,7 +145,7 @@ async function serve(
     clearTimeout(cut)
     await engine.close()
   }
-  onTestFinished(async () => {
+  atEnd(async () => {
     await close()
     expect(errors).toEqual([])
   })
@@ -137,7 +155,7 @@ async function serve(
     ...api,
     ...stepsOf(api),
     ...{ url, app, server, engine, clock, errors, waiting, close },
-    another: (others) => serve(fixture, clock, others),
+    another: (others) => serve(given, others),
     leave: () => closing.abort(),
   }
 }

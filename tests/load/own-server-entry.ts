@@ -1,0 +1,5 @@
+/** A harness that has started its server, and then does nothing. */
+import { startOwnServer } from '../../src/load/own-server.ts'
+
+await startOwnServer(process.execArgv)
+process.send?.({ up: true })
