@@ -28,7 +28,7 @@ export interface Plan {
 const URGENT_ONE_IN = 10
 /** The backlog waits for so many hosts, none of them there. */
 const ABSENT_HOSTS = 1000
-const WARM_UP = { rate: 100, seconds: 1 }
+const WARM_UP = { rate: 60, seconds: 1 }
 
 /**
  * @param lane a tag that keeps this load's runs and runners to themselves on a server that others

@@ -8,9 +8,9 @@
 import { Worker } from 'node:worker_threads'
 import { type Client, driverName } from './driver.ts'
 
-/** Copy the WAL into the database when so many pages of it (16 MB) wait for that … */
+/** Copy the WAL into the database when so many pages of it (8 MB) wait for that … */
 const CHECKPOINT_FRAMES = 4_000
-/** … and where writers never pause long enough for it to begin anew (64 MB), make them. */
+/** … and where writers never pause long enough for it to begin anew (32 MB), make them. */
 const RESTART_FRAMES = 16_000
 /** The size is asked for (some microseconds) once in so many commits. */
 const COMMITS_BETWEEN_LOOKS = 32

@@ -43,11 +43,11 @@ async function idsOf(status: string): Promise<string[]> {
 // All at a time on one server, each in its lane: most of the time each of them only waits.
 describe.concurrent('a short load', () => {
   it.each<[Scenario, GivenOptions, added: number]>([
-    ['steady', { runners: 40, rate: 100, duration_seconds: 1, hosts: 4, tags: 3 }, 0],
-    ['burst', { runners: 100, runs: 300, work_ms: 5 }, 0],
-    ['backlog', { runners: 40, runs: 1100, rate: 100, duration_seconds: 1 }, 1100],
-    ['idle', { runners: 300, rate: 20, duration_seconds: 1 }, 0],
-    ['history', { runners: 40, runs: 300, rate: 100, duration_seconds: 1 }, 300],
+    ['steady', { runners: 24, rate: 100, duration_seconds: 0.7, hosts: 4, tags: 3 }, 0],
+    ['burst', { runners: 40, runs: 150, work_ms: 5 }, 0],
+    ['backlog', { runners: 20, runs: 1050, rate: 50, duration_seconds: 0.7 }, 1050],
+    ['idle', { runners: 150, rate: 20, duration_seconds: 0.7 }, 0],
+    ['history', { runners: 20, runs: 100, rate: 50, duration_seconds: 0.7 }, 100],
   ])('%s: all invariants hold', async (scenario, given, before) => {
     const { ended, ok, failures, invariants, runs, latency_ms } = await load(scenario, given)
     expect({ ended, ok, failures }).toEqual({ ended: 'drained', ok: true, failures: {} })
@@ -71,7 +71,7 @@ describe.concurrent('a short load', () => {
       first ??= answer.runs[0]
       return JSON.stringify(answer)
     })
-    const report = await load('burst', { url, runners: 10, runs: 50 })
+    const report = await load('burst', { url, runners: 8, runs: 30 })
     expect(report).toMatchObject({ ended: 'drained', ok: false })
     expect(brokenIn(report)).toEqual(['claimed_once'])
     expect(JSON.stringify(report.invariants)).toContain(`${first?.run_id} was handed to`)
