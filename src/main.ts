@@ -1,5 +1,6 @@
 /** A server process: config → database → recovery → app → listen → sweep, and the way back. */
 import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
@@ -58,6 +59,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       fetch: app.fetch,
       serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_TIMEOUT_MS },
     }) as Server
+    const silent = silentConnections(server)
     await listen(server, config)
     const stopSweeper = startSweeper({
       engine,
@@ -71,7 +73,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       async close() {
         stopSweeper()
         closing.abort()
-        await closeServer(server)
+        await closeServer(server, silent)
         await engine.close()
       },
     }
@@ -133,8 +135,20 @@ function urlOf(server: Server, host: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-async function closeServer(server: Server): Promise<void> {
+/** Connections that were opened ahead and have asked nothing yet, which Node does not call idle. */
+function silentConnections(server: Server): Set<Socket> {
+  const silent = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.on('request', ({ socket }) => silent.delete(socket))
+  return silent
+}
+
+async function closeServer(server: Server, silent: Set<Socket>): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  for (const socket of silent) socket.destroy()
   // Answers that are on their way out keep their connection until they are written.
   server.closeIdleConnections()
   const idle = setInterval(() => server.closeIdleConnections(), 50)

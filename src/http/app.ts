@@ -30,8 +30,8 @@ export function createApp(deps: Deps): App {
     app.use(cors({ origin, allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'] }))
   }
   app.get('/health', (c) => c.json({ status: 'healthy' }))
-  app.route('/runs', runRoutes(deps, new RunEnds(deps.engine)))
-  app.route('/runner', runnerRoutes(deps, new WaitingRunners(deps.engine.changes)))
+  app.route('/runs', runRoutes(deps, new RunEnds(deps.engine, deps.closing)))
+  app.route('/runner', runnerRoutes(deps, new WaitingRunners(deps.engine.changes, deps.closing)))
   app.route('/runners', runnersRoutes(deps))
   app.route('/sessions', sessionRoutes(deps))
   app.route('/agents', agentRoutes())

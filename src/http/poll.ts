@@ -49,13 +49,14 @@ export async function poll(
   const waiter = waiting.enter(runner_id, request.limit === 0 ? null : capabilitiesOf(runner))
   let answer: PollAnswer = NOTHING
   try {
-    const stop = AbortSignal.any([request.signal(), deps.closing])
+    const gone = request.signal()
+    const isOver = () => gone.aborted || deps.closing.aborted
     for (let found: Runner | null = runner; found; found = await engine.runners.get(runner_id)) {
       answer = await look(deps, found, request)
       const left = deadline - performance.now()
-      if (answer.kind !== 'nothing' || left <= 0 || stop.aborted) break
-      await waitForNews(waiter, left, stop)
-      if (stop.aborted) break
+      if (answer.kind !== 'nothing' || left <= 0 || isOver()) break
+      await waitForNews(waiter, left, gone)
+      if (isOver()) break
     }
     // Also where it was removed while it waited: it gets nothing more.
     return answer
@@ -96,8 +97,8 @@ function unlessGone(error: unknown): void {
   if (!(error instanceof QueueError && error.code === 'runner_not_found')) throw error
 }
 
-async function waitForNews(waiter: Waiter, left: number, stop: AbortSignal): Promise<void> {
+async function waitForNews(waiter: Waiter, left: number, gone: AbortSignal): Promise<void> {
   const { least, most } = LOOK_AGAIN_MS
   waiter.rest()
-  await waiter.next(Math.min(left, least + Math.random() * (most - least)), stop)
+  await waiter.next(Math.min(left, least + Math.random() * (most - least)), gone)
 }

@@ -7,17 +7,23 @@ const LOOK_AGAIN_MS = 5_000
 /** Requests that wait for the end of a run. One subscription, however many wait. */
 export class RunEnds {
   readonly #engine: Engine
+  readonly #closing: AbortSignal
   readonly #waiting = new Map<string, Set<() => void>>()
   #unsubscribe: (() => void) | undefined
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, closing: AbortSignal) {
     this.#engine = engine
+    this.#closing = closing
+    // One listener for all: AbortSignal.any would leave a trace of each wait in a signal that lasts.
+    closing.addEventListener('abort', () => {
+      for (const waiting of [...this.#waiting.values()]) for (const done of [...waiting]) done()
+    })
   }
 
-  /** @returns the run when it has ended; null when the time is up, or the signal aborts. */
+  /** @returns the run when it has ended; null when the time is up, the signal aborts or all close. */
   async wait(run_id: string, milliseconds: number, signal: AbortSignal): Promise<Run | null> {
     const deadline = performance.now() + milliseconds
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#closing.aborted) {
       const left = deadline - performance.now()
       if (left <= 0) return null
       // Listening comes before looking, so that no end falls between the two.

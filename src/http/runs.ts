@@ -11,7 +11,7 @@ import type { RunEnds } from './run-ends.ts'
 import { addRunBody, addRunsBody, getRunQuery, listRunsQuery, WAIT_SECONDS_MAX } from './schemas.ts'
 import { runView } from './views.ts'
 
-export function runRoutes({ engine, config, now, closing }: Deps, ends: RunEnds): Hono {
+export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono {
   const { noMatchTimeoutSeconds } = config
   const app = new Hono()
 
@@ -48,8 +48,7 @@ export function runRoutes({ engine, config, now, closing }: Deps, ends: RunEnds)
     const run = existing(await engine.runs.get(run_id))
     if (wait === 0 || isTerminal(run.status)) return c.json(runView(run))
     const seconds = Math.min(wait, WAIT_SECONDS_MAX)
-    const signal = AbortSignal.any([closing, c.req.raw.signal])
-    const ended = await ends.wait(run_id, seconds * 1000, signal)
+    const ended = await ends.wait(run_id, seconds * 1000, c.req.raw.signal)
     return c.json(runView(ended ?? existing(await engine.runs.get(run_id))))
   })
 

@@ -22,8 +22,13 @@ export class WaitingRunners {
   #unsubscribe: (() => void) | undefined
   #order = 0
 
-  constructor(changes: Changes) {
+  /** @param closing wakes all when it aborts */
+  constructor(changes: Changes, closing: AbortSignal) {
     this.#changes = changes
+    // One listener for all: AbortSignal.any would leave a trace of each poll in a signal that lasts.
+    closing.addEventListener('abort', () => {
+      for (const waiters of this.#byRunner.values()) for (const waiter of waiters) waiter.wake()
+    })
   }
 
   /**

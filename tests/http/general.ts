@@ -1,5 +1,6 @@
 /** What holds for all of the API. */
 import { describe, expect, test } from 'vitest'
+import { QueueError } from '../../src/queue/errors.ts'
 import { apiOf, expectInvalid, expectRefusal } from './support/api.ts'
 import { type Setup, shared } from './support/service.ts'
 
@@ -99,6 +100,24 @@ export function describeGeneral(setup: Setup): void {
         status: 200,
         body: { name: 'reviewer' },
       })
+    })
+
+    test.each([
+      ['database_busy', 503],
+      ['database_unavailable', 503],
+      ['database_full', 507],
+    ] as const)('%s: %i, to be tried again in a second', async (code, status) => {
+      const trouble = new QueueError(code, 'the database is in trouble')
+      const { post, errors } = await setup({
+        wrap: (engine) => ({
+          ...engine,
+          runs: { ...engine.runs, add: () => Promise.reject(trouble) },
+        }),
+      })
+      const answer = await post('/runs', { type: 'start_session', prompt: 'hello' })
+      expectRefusal(answer, status, code, 'the database is in trouble')
+      expect(answer.headers.get('retry-after')).toBe('1')
+      expect(errors.splice(0)).toEqual([trouble])
     })
 
     test('after an error of ours: 500, and the log has it', async () => {

@@ -298,6 +298,24 @@ export function describeWaiting(setup: Setup): void {
       await expect.poll(() => counts.subscriptions).toBe(0)
     })
 
+    test('leaves nothing behind in what lasts as long as the server', async () => {
+      const combined = vi.spyOn(AbortSignal, 'any')
+      const service = await setup()
+      const runner_id = await service.register()
+      const { run_id } = await service.addRun({ additional_demands: { hostname: 'nobody' } })
+      const listening = vi.spyOn(service.closing, 'addEventListener')
+      for (let n = 0; n < 5; n += 1) {
+        await service.poll(runner_id)
+        await service.get(`/runs/${run_id}?wait=0.01`)
+      }
+      expect(listening).not.toHaveBeenCalled()
+      const lasting = combined.mock.calls.filter(([signals]) =>
+        [...signals].includes(service.closing),
+      )
+      expect(lasting).toEqual([])
+      combined.mockRestore()
+    })
+
     test('a signal that is lost costs seconds, not the run', async () => {
       const deaf = ({ ...engine }: Engine): Engine => ({
         ...engine,

@@ -4,28 +4,24 @@ import type { RunnerView, RunView } from '../../src/http/views.ts'
 import type { Session } from '../../src/queue/session.ts'
 import { apiOf } from '../http/support/api.ts'
 import type { Added } from '../http/support/service.ts'
-import { tempDir } from '../support/temp-dir.ts'
-import { startServe } from './process.ts'
+import { startHere } from './in-process.ts'
 
 const PATIENT = { timeout: 10_000, interval: 20 }
 const RUN = { type: 'start_session', prompt: 'hello' }
 
 test('claims expire, matches time out, runners that fall silent are removed', async () => {
-  const server = await startServe({
-    folder: tempDir(),
-    environment: {
-      RUNNER_POLL_TIMEOUT: '0.1',
-      RUNNER_HEARTBEAT_INTERVAL: '45.5',
-      RUNNER_STALE_THRESHOLD: '1',
-      RUNNER_REMOVE_THRESHOLD: '2.5',
-      RUNNER_LIFECYCLE_INTERVAL: '0.1',
-      RUN_SWEEP_INTERVAL: '0.1',
-      RUN_CLAIM_TIMEOUT: '0.5',
-      RUN_NO_MATCH_TIMEOUT: '0.3',
-      CORS_ORIGINS: 'https://ui.example',
-    },
+  const { url } = await startHere({
+    RUNNER_POLL_TIMEOUT: '0.1',
+    RUNNER_HEARTBEAT_INTERVAL: '45.5',
+    RUNNER_STALE_THRESHOLD: '1',
+    RUNNER_REMOVE_THRESHOLD: '2.5',
+    RUNNER_LIFECYCLE_INTERVAL: '0.1',
+    RUN_SWEEP_INTERVAL: '0.1',
+    RUN_CLAIM_TIMEOUT: '0.5',
+    RUN_NO_MATCH_TIMEOUT: '0.3',
+    CORS_ORIGINS: 'https://ui.example',
   })
-  const { get, post } = apiOf(server.url)
+  const { get, post } = apiOf(url)
   const runNow = async ({ run_id }: Added) => (await get<RunView>(`/runs/${run_id}`)).body
   const statusOf = async (added: Added) => (await runNow(added)).status
   const sessionOf = async ({ session_id }: Added) =>

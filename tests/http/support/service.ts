@@ -46,7 +46,8 @@ export interface Service extends Api {
   waiting<T>(begin: () => T): Promise<{ answer: T }>
   /** Another server on the same database, as another process would be. */
   another(options?: ServiceOptions): Promise<Service>
-  /** As SIGTERM begins: whoever waits is answered. */
+  /** Aborts as SIGTERM begins: whoever waits is answered. */
+  closing: AbortSignal
   leave(): void
   close(): Promise<void>
 
@@ -137,9 +138,9 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
     open = false
     closing.abort()
     const closed = new Promise((resolve) => server.close(resolve))
-    // Polls that a test left waiting are answered first.
+    // Polls that a test left waiting are answered first; what clients opened ahead is cut.
     const idle = setInterval(() => server.closeIdleConnections(), 5)
-    const cut = setTimeout(() => server.closeAllConnections(), 2_000)
+    const cut = setTimeout(() => server.closeAllConnections(), 100)
     await closed
     clearInterval(idle)
     clearTimeout(cut)
@@ -154,7 +155,7 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
   return {
     ...api,
     ...stepsOf(api),
-    ...{ url, app, server, engine, clock, errors, waiting, close },
+    ...{ url, app, server, engine, clock, errors, waiting, close, closing: closing.signal },
     another: (others) => serve(given, others),
     leave: () => closing.abort(),
   }
