@@ -19,6 +19,7 @@ export default defineConfig({
       project('sqlite', ['sqlite'], 30),
       project('http', ['http'], 20),
       project('server', ['server'], 40),
+      project('load', ['load'], 60),
       project('simulation', ['simulation'], 60),
       project('e2e', ['e2e'], 60),
     ],

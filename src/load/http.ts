@@ -1,6 +1,6 @@
 /**
  * A client that costs little, since it shares the machine with the server: Node's own, with
- * connections that stay, prebuilt bodies and no checks of what comes back.
+ * connections that stay, and no checks of what comes back.
  */
 import { Agent, request } from 'node:http'
 

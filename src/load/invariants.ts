@@ -93,7 +93,8 @@ function wrongEnd(record: RunRecord, row: Row, cutShort: boolean): string | null
 
 /**
  * Each attempt is one claim with one token, and no run needs a second attempt here. The one excuse:
- * a report of the start that was lost, since what was not started goes back to the queue.
+ * a report of the start that was lost, since what was not started goes back to the queue. (So a
+ * server's RUN_CLAIM_TIMEOUT must be longer than a report may take; by default it is.)
  */
 function claimedOnce({ records }: Evidence): Invariant {
   const tokens = new Map<string, ClaimRecord>()

@@ -9,7 +9,7 @@ import { HttpClient } from './http.ts'
 import { checkInvariants } from './invariants.ts'
 import { Ledger } from './ledger.ts'
 import type { LoadOptions } from './options.ts'
-import { type OwnServer, startOwnServer } from './own-server.ts'
+import { startOwnServer } from './own-server.ts'
 import type { Progress } from './progress.ts'
 import { seededRandom } from './random.ts'
 import { readRuns, tidyUp } from './read-back.ts'
@@ -32,10 +32,19 @@ const STALL_MS = 15_000
 /** @throws Error when the server cannot be reached or ends meanwhile */
 export async function runLoad(options: LoadOptions, deps: LoadDeps): Promise<Report> {
   const { url } = options
-  if (url !== null) {
-    await new RunqueueClient({ url }).health()
-    return await load(options, deps, { url, database: null, died: null })
+  try {
+    return await (url === null ? loadOwnServer(options, deps) : loadServerAt(url, options, deps))
+  } finally {
+    deps.progress.end()
   }
+}
+
+async function loadServerAt(url: string, options: LoadOptions, deps: LoadDeps): Promise<Report> {
+  await new RunqueueClient({ url }).health()
+  return await load(options, deps, { url, database: null, died: null })
+}
+
+async function loadOwnServer(options: LoadOptions, deps: LoadDeps): Promise<Report> {
   deps.progress.phase('starting a server')
   const server = await startOwnServer(deps.execArgv)
   try {
@@ -45,15 +54,21 @@ export async function runLoad(options: LoadOptions, deps: LoadDeps): Promise<Rep
   }
 }
 
-type Target = Pick<OwnServer, 'url'> & { database: string | null; died: AbortSignal | null }
+interface Target {
+  url: string
+  /** Null for a server that was there before, so that others may use it too. */
+  database: string | null
+  died: AbortSignal | null
+}
 
 async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promise<Report> {
   const { url, database, died } = target
   const { connections, work_ms } = options
   const { progress } = deps
+  const isShared = database === null
   const begun = new Date()
   const load_id = randomBytes(4).toString('hex')
-  const plan = planLoad(options, database === null ? `load-${load_id}` : null)
+  const plan = planLoad(options, isShared ? `load-${load_id}` : null)
   const ledger = new Ledger(load_id)
   const recorder = new Recorder()
   const failures = new Failures()
@@ -100,8 +115,7 @@ async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promi
 
     progress.phase('reading all runs back')
     const rows = await readRuns(client, ledger, begun)
-    if (database === null)
-      await tidyUp(client, connections, rows, [...crew.capabilities.keys()], failures)
+    if (isShared) await tidyUp(client, connections, rows, [...crew.capabilities.keys()], failures)
     return reportOf(recorder, {
       options,
       started_at: begun.toISOString(),
@@ -123,6 +137,5 @@ async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promi
   } finally {
     leave.abort()
     client.close()
-    progress.end()
   }
 }

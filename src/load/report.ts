@@ -1,6 +1,6 @@
 /** The outcome of a load, as --json prints it and the other reports show it. */
 import type { Invariant } from './invariants.ts'
-import type { LoadOptions } from './options.ts'
+import type { LoadOptions, Scenario } from './options.ts'
 import type { Recorder } from './recorder.ts'
 import { type Distribution, type Latency, type SeriesRow, STEPS, type Step } from './steps.ts'
 
@@ -60,19 +60,23 @@ export function reportOf(recorder: Recorder, facts: Facts): Report {
   }
 }
 
-/** The load in words: `steady: 500 runs/s for 15 s, 1000 runners, …`. */
+const BEFORE: Partial<Record<Scenario, string>> = {
+  burst: 'at once',
+  backlog: 'that nobody can take',
+  history: 'that ended before',
+}
+
+/** The load in words: `steady: runs at 500/s for 15 s, 1000 runners, …`. */
 export function loadInWords(options: LoadOptions): string {
   const { scenario, rate, duration_seconds, runs, runners, hosts, tags, work_ms } = options
-  const before = { backlog: 'runs that nobody can take', history: 'finished runs' }
   const words = [
-    runs !== null &&
-      `${count(runs)} ${scenario === 'burst' ? 'runs at once' : before[scenario as 'backlog' | 'history']}`,
-    rate !== null && `${rate} runs/s for ${duration_seconds} s`,
-    `${count(runners)} runners`,
-    `${options.connections} connections`,
-    hosts > 1 && `${count(hosts)} hosts`,
-    tags > 0 && `${tags} tags`,
-    work_ms > 0 && `${work_ms} ms of work`,
+    runs !== null && `${several(runs, 'run')} ${BEFORE[scenario]}`,
+    rate !== null && `runs at ${count(rate)}/s for ${duration_seconds} s`,
+    several(runners, 'runner'),
+    several(options.connections, 'connection'),
+    hosts > 1 && several(hosts, 'host'),
+    tags > 0 && several(tags, 'tag'),
+    work_ms > 0 && `${count(work_ms)} ms of work`,
     `seed ${options.seed}`,
   ]
   return `${scenario}: ${words.filter(Boolean).join(', ')}`
@@ -95,6 +99,9 @@ export function remarks({ ended, harness_busy }: Report): string[] {
 /** Thousands apart, by a narrow space that does not break. */
 export const count = (number: number): string =>
   String(number).replace(/\B(?=(\d{3})+$)/g, '\u202f')
+
+const several = (number: number, noun: string): string =>
+  `${count(number)} ${noun}${number === 1 ? '' : 's'}`
 
 export const milliseconds = (value: number): string =>
   value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : count(Math.round(value))

@@ -9,13 +9,13 @@ import type { Report } from '../../src/load/report.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { databasesIn, FROM_SOURCES } from './processes.ts'
 
-const ENTRY = fileURLToPath(new URL('command-entry.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 
 it('reports what was done until Ctrl-C, which server and harness both hear', async () => {
   const folder = tempDir()
   const html = join(tempDir(), 'load.html')
   const flags = ['--runners', '20', '--rate', '50', '--duration', '600', '--json', '--html', html]
-  const program = spawn(process.execPath, [...FROM_SOURCES, ENTRY, 'steady', ...flags], {
+  const program = spawn(process.execPath, [...FROM_SOURCES, PROGRAM, 'load', 'steady', ...flags], {
     env: { ...process.env, TMPDIR: folder },
     // A process group of its own, as a terminal gives each command.
     detached: true,
@@ -23,9 +23,12 @@ it('reports what was done until Ctrl-C, which server and harness both hear', asy
   onTestFinished(() => void program.kill('SIGKILL'))
   const stdout = text(program.stdout)
   let said = ''
+  let interrupted = false
   program.stderr.setEncoding('utf8').on('data', (words: string) => {
     said += words
-    if (words.includes('of 600 s') && program.pid) process.kill(-program.pid, 'SIGINT')
+    if (interrupted || !program.pid || !said.includes('of 600 s')) return
+    interrupted = true
+    process.kill(-program.pid, 'SIGINT')
   })
   const [code] = await once(program, 'close')
   expect(said).toContain('load registering 20 runners\nload warming up\nload 0 of 600 s\n')

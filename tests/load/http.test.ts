@@ -1,25 +1,7 @@
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { HttpClient, NoAnswer, Refused } from '../../src/load/http.ts'
-
-/** A client of a server that answers like this, both gone when the test ends. */
-async function clientOf(answer: RequestListener, connections = 1) {
-  let opened = 0
-  const server = createServer(answer).on('connection', () => {
-    opened += 1
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  const client = new HttpClient(`http://127.0.0.1:${port}`, connections)
-  onTestFinished(async () => {
-    client.close()
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  })
-  return { client, opened: () => opened }
-}
+import { describe, expect, it } from 'vitest'
+import { NoAnswer, Refused } from '../../src/load/http.ts'
+import { clientOf } from './scripted-server.ts'
 
 const failure = (answer: Promise<unknown>): Promise<unknown> =>
   answer.then(
