@@ -34,6 +34,10 @@ export const RUN_STATUSES = [
 ] as const
 export type RunStatus = (typeof RUN_STATUSES)[number]
 
+/** What the loss of its runner does to a run that is running. */
+export const ON_LOST = ['fail', 'requeue'] as const
+export type OnLost = (typeof ON_LOST)[number]
+
 /** A run in one of these will not change again. */
 export const TERMINAL_STATUSES = ['completed', 'failed', 'stopped'] as const
 /** A run in one of these is somebody's work to come or at hand. */

@@ -23,7 +23,9 @@ import { runs } from './schema.ts'
 import { claimedRunColumns, param, statusIn } from './statements.ts'
 
 /** INDEXED BY: a plan without this index would be wrong, so it fails loudly instead. */
-const pendingRuns = sql.raw(`runs INDEXED BY idx_runs_claim WHERE status = 'pending'`)
+const pendingRuns = sql.raw(
+  `runs INDEXED BY idx_runs_claim WHERE status = 'pending' AND available_at IS NULL`,
+)
 
 /** The place of the first part of `demanded.key` that the runner does not offer; NULL: it has all. */
 const lacking = sql.raw(`
@@ -92,7 +94,7 @@ export function prepareClaims(orm: Orm) {
       attempt: sql`attempt + 1`,
       updated_at: param('now'),
     })
-    .where(sql`seq = ${bestMatch} AND status = 'pending'`)
+    .where(sql`seq = ${bestMatch} AND status = 'pending' AND available_at IS NULL`)
     .returning(claimedRunColumns)
     .prepare()
 

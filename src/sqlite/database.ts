@@ -1,11 +1,12 @@
 /** Opens the file: driver, pragmas, migrations. */
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Durability } from '../queue/engine.ts'
 import { type Client, loadDriver } from './driver.ts'
-import { translateOpen } from './errors.ts'
+import { isBusy, translateOpen } from './errors.ts'
 import { migrate, refuseForeign } from './migrate.ts'
 import * as schema from './schema.ts'
 
@@ -47,7 +48,7 @@ export async function openDatabase(url: string, durability: Durability): Promise
     client.pragma('page_size = 2048')
     // Before the first table: pruned space can then be given back bit by bit.
     client.pragma('auto_vacuum = INCREMENTAL')
-    client.pragma('journal_mode = WAL')
+    await useWal(client)
     client.pragma(`synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
     // The checkpointer does it, in a thread of its own.
     client.pragma('wal_autocheckpoint = 0')
@@ -60,6 +61,23 @@ export async function openDatabase(url: string, durability: Durability): Promise
   } catch (error) {
     client?.close()
     throw translateOpen(path, error)
+  }
+}
+
+/**
+ * Where another process is at it just now, SQLite says busy at once instead of waiting, since two
+ * that both hold a read lock would wait for each other.
+ */
+async function useWal(client: Client): Promise<void> {
+  const deadline = performance.now() + OPEN_TIMEOUT_MS
+  for (;;) {
+    try {
+      client.pragma('journal_mode = WAL')
+      return
+    } catch (error) {
+      if (!isBusy(error) || performance.now() > deadline) throw error
+      await setTimeout(5)
+    }
   }
 }
 

@@ -31,7 +31,7 @@ export function prepareFollow(orm: Orm) {
   const addEvent = orm
     .insert(sessionEvents)
     .values({
-      session_id: param('session_id'),
+      session_seq: sql`(SELECT seq FROM ${sessions} WHERE session_id = ${param('session_id')})`,
       run_id: sql`coalesce(${param('run_id')}, (
         SELECT run_id FROM ${runs}
         WHERE session_id = ${param('session_id')} AND ${statusIn(ACTIVE_STATUSES)}

@@ -17,11 +17,13 @@ import {
   EXECUTION_MODES,
   type JsonObject,
   type JsonValue,
+  ON_LOST,
   RUN_STATUSES,
   RUN_TYPES,
   type RunResult,
 } from '../queue/run.ts'
 import { SESSION_STATUSES } from '../queue/session.ts'
+import { TOKEN_ROLES } from '../queue/token.ts'
 
 const json = <T>(name: string) => text(name, { mode: 'json' }).$type<T>()
 const words = (list: readonly string[]) => sql.raw(list.map((word) => `'${word}'`).join(', '))
@@ -93,6 +95,9 @@ export const runs = sqliteTable(
     result: json<RunResult>('result'),
     attempt: integer().notNull().default(0),
     max_attempts: integer().notNull().default(1),
+    /** The first retry's delay; each further one waits twice as long. NULL: at once. */
+    retry_delay_seconds: real(),
+    on_lost: text({ enum: ON_LOST }).notNull().default('fail'),
     claim_token: text(),
     claim_key: text(),
     idempotency_key: text(),
@@ -101,6 +106,8 @@ export const runs = sqliteTable(
     claimed_at: text(),
     started_at: text(),
     completed_at: text(),
+    /** Until then a pending run is not claimable; NULL as soon as it is. */
+    available_at: text(),
     timeout_at: text(),
     /** From which timeout_at is renewed when the run is pending again. */
     timeout_seconds: real(),
@@ -114,10 +121,13 @@ export const runs = sqliteTable(
     index('idx_runs_runner')
       .on(table.runner_id, table.created_at)
       .where(sql`runner_id IS NOT NULL`),
-    // The claim seeks in this one: pending runs only, grouped by what they demand, in claim order.
+    // The claim seeks in this one: claimable runs only, grouped by what they demand, in claim order.
     index('idx_runs_claim')
       .on(table.demand_key, sql`priority DESC`, table.created_at)
-      .where(sql`status = 'pending'`),
+      .where(sql`status = 'pending' AND available_at IS NULL`),
+    index('idx_runs_available')
+      .on(table.available_at)
+      .where(sql`status = 'pending' AND available_at IS NOT NULL`),
     index('idx_runs_timeout')
       .on(table.timeout_at)
       .where(sql`status = 'pending' AND timeout_at IS NOT NULL`),
@@ -129,6 +139,7 @@ export const runs = sqliteTable(
     check('runs_status', sql`status IN (${words(RUN_STATUSES)})`),
     check('runs_type', sql`type IN (${words(RUN_TYPES)})`),
     check('runs_execution_mode', sql`execution_mode IN (${words(EXECUTION_MODES)})`),
+    check('runs_on_lost', sql`on_lost IN (${words(ON_LOST)})`),
     check('runs_parameters', sql`json_type(parameters) = 'object'`),
     check(
       'runs_demands',
@@ -164,9 +175,10 @@ export const sessionEvents = sqliteTable(
   'session_events',
   {
     id: integer().primaryKey(),
-    session_id: text()
+    /** By seq: events of sessions at hand then stand together, where ids scatter them over all pages. */
+    session_seq: integer()
       .notNull()
-      .references(() => sessions.session_id, { onDelete: 'cascade' }),
+      .references(() => sessions.seq, { onDelete: 'cascade' }),
     /** The run that was active when the event came. */
     run_id: text(),
     event_type: text().notNull(),
@@ -174,7 +186,7 @@ export const sessionEvents = sqliteTable(
     /** Everything else that the event carries. */
     payload: json<Record<string, JsonValue>>('payload').notNull(),
   },
-  (table) => [index('idx_session_events_session').on(table.session_id, table.id)],
+  (table) => [index('idx_session_events_session').on(table.session_seq, table.id)],
 )
 
 export const runners = sqliteTable(
@@ -192,6 +204,33 @@ export const runners = sqliteTable(
     registered_at: text().notNull(),
     last_heartbeat: text().notNull(),
     deregistered_at: text(),
+    /** The token that registered it, which alone may act for it; NULL where none was needed. */
+    token_id: text(),
   },
   (table) => [index('idx_runners_heartbeat').on(table.last_heartbeat)],
 )
+
+/** Who may call. Only a hash is kept: the token itself is shown once, when it is made. */
+export const tokens = sqliteTable(
+  'tokens',
+  {
+    token_id: text().primaryKey(),
+    name: text().notNull(),
+    role: text({ enum: TOKEN_ROLES }).notNull(),
+    /** SHA-256 of the token, in hex. */
+    token_hash: text().notNull().unique(),
+    created_at: text().notNull(),
+    expires_at: text(),
+    revoked_at: text(),
+    /** The rate limit's bucket: how full it was, and when. */
+    bucket_level: real().notNull().default(0),
+    bucket_at: text(),
+  },
+  () => [check('tokens_role', sql`role IN (${words(TOKEN_ROLES)})`)],
+)
+
+/** Numbers that would take a scan to count, kept by triggers: `pending`, the runs that wait. */
+export const counters = sqliteTable('counters', {
+  name: text().primaryKey(),
+  value: integer().notNull(),
+})

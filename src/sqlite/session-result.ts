@@ -5,7 +5,7 @@ import type { JsonValue } from '../queue/run.ts'
 import type { Session, SessionEvent, SessionResult } from '../queue/session.ts'
 import type { Orm } from './database.ts'
 import { runs, sessionEvents } from './schema.ts'
-import { param } from './statements.ts'
+import { ofSession, param } from './statements.ts'
 
 export function prepareSessionResult(orm: Orm) {
   const latestCompleted = orm
@@ -21,7 +21,7 @@ export function prepareSessionResult(orm: Orm) {
     .select()
     .from(sessionEvents)
     .where(
-      sql`session_id = ${param('session_id')} AND (run_id = ${param('run_id')} OR run_id IS NULL)
+      sql`${ofSession} AND (run_id = ${param('run_id')} OR run_id IS NULL)
         AND event_type = ${param('event_type')}
         AND (${param('role')} IS NULL OR payload ->> '$.role' = ${param('role')})`,
     )
@@ -35,12 +35,12 @@ export function prepareSessionResult(orm: Orm) {
     const run_id = run?.run_id ?? null
     const told = latestEvent.get({ session_id, run_id, event_type: 'result', role: null })
     if (told) {
-      const { result_text, result_data } = sessionEvent(told)
+      const { result_text, result_data } = sessionEvent(session_id, told)
       return { result_text, result_data }
     }
     // Executors of the older generation send no result: their last message is it.
     const said = latestEvent.get({ session_id, run_id, event_type: 'message', role: 'assistant' })
-    const text = said && messageText(sessionEvent(said).content)
+    const text = said && messageText(sessionEvent(session_id, said).content)
     return text ? { result_text: text, result_data: null } : null
   }
 
@@ -57,7 +57,8 @@ export function prepareSessionResult(orm: Orm) {
 type StoredEvent = typeof sessionEvents.$inferSelect
 
 /** Every key is there, null when unset. */
-export function sessionEvent({ id, session_id, event_type, timestamp, payload }: StoredEvent) {
+export function sessionEvent(session_id: string, event: StoredEvent) {
+  const { id, event_type, timestamp, payload } = event
   return {
     id,
     session_id,

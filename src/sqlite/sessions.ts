@@ -16,7 +16,7 @@ import type { Follow } from './follow.ts'
 import { prepareLists } from './list.ts'
 import { runners, runs, sessionEvents, sessions } from './schema.ts'
 import { prepareSessionResult, sessionEvent } from './session-result.ts'
-import { param, sessionColumns } from './statements.ts'
+import { ofSession, param, sessionColumns } from './statements.ts'
 import type { Stops } from './stop.ts'
 
 interface Parts {
@@ -76,7 +76,7 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
   const listEvents = orm
     .select()
     .from(sessionEvents)
-    .where(eq(sessionEvents.session_id, param('session_id')))
+    .where(ofSession)
     .orderBy(asc(sessionEvents.id))
     .limit(SESSION_EVENTS_LIMIT)
     .prepare()
@@ -109,7 +109,7 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
   const counts = orm
     .select({
       status: sessions.status,
-      events_count: sql<number>`(SELECT count(*) FROM ${sessionEvents} WHERE session_id = ${param('session_id')})`,
+      events_count: sql<number>`(SELECT count(*) FROM ${sessionEvents} WHERE session_seq = ${sessions.seq})`,
       runs_count: sql<number>`(SELECT count(*) FROM ${runs} WHERE session_id = ${param('session_id')})`,
     })
     .from(sessions)
@@ -183,7 +183,7 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
 
     async events(session_id) {
       existing(get.get({ session_id }))
-      return listEvents.all({ session_id }).map(sessionEvent)
+      return listEvents.all({ session_id }).map((event) => sessionEvent(session_id, event))
     },
 
     async result(session_id) {

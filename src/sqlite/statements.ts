@@ -48,6 +48,10 @@ export const runColumns = {
 /** The claim token comes along where the run is handed to its runner. */
 export const claimedRunColumns = { ...runColumns, claim_token: sql<string>`${runs.claim_token}` }
 
+/** The events of a session, through its seq. */
+export const ofSession = sql`session_seq = (
+  SELECT seq FROM ${sessions} WHERE session_id = ${sql.placeholder('session_id')})`
+
 export const sessionColumns = {
   session_id: sessions.session_id,
   status: sessions.status,

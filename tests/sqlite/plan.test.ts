@@ -72,8 +72,8 @@ function fill(client: Client): void {
       iif(i % 8 = 0, NULL, ${runner}), iif(i % 8 = 0, NULL, 'key-' || i), ${at}, ${at}, ${at},
       iif(i % 8 = 0, strftime('%Y-%m-%dT%H:%M:%fZ', '2027-01-31', i || ' seconds'), NULL),
       ${at}, ${at} FROM n;
-    INSERT INTO session_events (session_id, run_id, event_type, timestamp, payload)
-    ${numbers} SELECT 'ses_' || i, 'run_' || i, 'message', ${at}, '{}' FROM n;
+    INSERT INTO session_events (session_seq, run_id, event_type, timestamp, payload)
+    ${numbers} SELECT i, 'run_' || i, 'message', ${at}, '{}' FROM n;
     COMMIT`)
 }
 
