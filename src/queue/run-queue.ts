@@ -1,7 +1,7 @@
 import type { Demands } from './demands.ts'
 import type { Recovered, RecoveryMode } from './recovery.ts'
 import type { AddedRun, ClaimedRun, NewRun, Run, RunResult, RunStatus, Timestamp } from './run.ts'
-import type { Stops } from './runner.ts'
+import type { Runner, Stops } from './runner.ts'
 import type { SessionStatus } from './session.ts'
 
 /** What a run with demands waits for a match unless it says otherwise. */
@@ -14,13 +14,24 @@ export const LIST_LIMIT = 1000
 
 export interface Claim {
   runner_id: string
-  /** How many runs at most: 1 to {@link CLAIM_LIMIT}. */
+  /** How many runs at most: 1 to {@link CLAIM_LIMIT}; 0 in a poll that looks for stops only. */
   limit: number
   /** Names this claim: repeated with the same key, it returns the same runs. */
   claim_key: string | null
   /** One for each run that may be claimed: at least `limit`. */
   tokens: readonly string[]
 }
+
+/**
+ * What one look brings a runner, in this order: it is not registered; it was marked for removal and
+ * is now removed; it has runs or sessions to stop; it got runs; there is nothing for it yet.
+ */
+export type PollOutcome =
+  | { kind: 'not_registered' }
+  | { kind: 'deregistered' }
+  | { kind: 'stops'; stops: Stops }
+  | { kind: 'runs'; runs: ClaimedRun[] }
+  | { kind: 'nothing'; runner: Runner }
 
 /** Who reports on which run. Without a token only the runner's id is compared. */
 export interface Report {
@@ -88,6 +99,12 @@ export interface RunQueue {
    *   registered or marked for removal. An empty claim writes nothing.
    */
   claim(claim: Claim, now: Timestamp): Promise<ClaimedRun[]>
+
+  /**
+   * Looks once for whatever there is for a runner; see {@link PollOutcome}. Nothing found, nothing
+   * written. Stops handed out before `resendBefore` and not confirmed are handed out again.
+   */
+  poll(claim: Claim, now: Timestamp, resendBefore: Timestamp): Promise<PollOutcome>
 
   /** Gives a claimed run back to the queue, if this claim still holds it. */
   release(run_id: string, claim_token: string, now: Timestamp): Promise<void>

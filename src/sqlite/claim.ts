@@ -82,6 +82,8 @@ const bestMatch = sql`
   ORDER BY head.priority DESC, head.created_at, head.seq
   LIMIT 1)`
 
+export type Claims = ReturnType<typeof prepareClaims>
+
 export function prepareClaims(orm: Orm) {
   const claimBest = orm
     .update(runs)

@@ -33,10 +33,13 @@ export class CommitLane {
   readonly #options: CommitLaneOptions
   readonly #begin
   readonly #commit
+  readonly #rollback
   readonly #savepoint
   readonly #release
   readonly #rollbackToSavepoint
   #waiting: Waiting[] = []
+  /** So many of those waiting, from the first on, ran before with one that failed. */
+  #guarded = 0
   #scheduled = false
   #idle: (() => void)[] = []
 
@@ -45,6 +48,7 @@ export class CommitLane {
     this.#options = options
     this.#begin = client.prepare('BEGIN IMMEDIATE')
     this.#commit = client.prepare('COMMIT')
+    this.#rollback = client.prepare('ROLLBACK')
     this.#savepoint = client.prepare('SAVEPOINT operation')
     this.#release = client.prepare('RELEASE operation')
     this.#rollbackToSavepoint = client.prepare('ROLLBACK TO operation')
@@ -52,7 +56,8 @@ export class CommitLane {
 
   /**
    * Runs a synchronous operation inside a transaction that others may share.
-   * If it throws, its own writes are undone and only its caller is rejected.
+   * If it throws, its own writes are undone and only its caller is rejected. It may run twice, the
+   * first time undone, so it must depend on nothing but the database and what it was given.
    * @returns what it returned, once that is on disk.
    */
   write<T>(operation: () => T): Promise<T> {
@@ -90,8 +95,10 @@ export class CommitLane {
       else this.#rejectAll(this.#waiting.splice(0), error)
       return
     }
-    const batch = this.#waiting.splice(0, BATCH_LIMIT)
-    this.#runBatch(batch)
+    const guarded = this.#guarded > 0
+    const batch = this.#waiting.splice(0, guarded ? this.#guarded : BATCH_LIMIT)
+    this.#guarded = 0
+    this.#runBatch(batch, guarded)
     if (this.#waiting.length > 0) this.#schedule()
   }
 
@@ -111,29 +118,38 @@ export class CommitLane {
     if (this.#waiting.length > 0) this.#schedule(BUSY_RETRY_MS)
   }
 
-  #runBatch(batch: Waiting[]): void {
+  /**
+   * First without savepoints, which would copy each page that an operation touches: few operations
+   * fail. Where one does, all are undone and run again, each in a savepoint of its own.
+   */
+  #runBatch(batch: Waiting[], guarded: boolean): void {
     const done: { waiting: Waiting; value: unknown }[] = []
     const failed: { waiting: Waiting; error: unknown }[] = []
-    const alone = batch.length === 1
     try {
       for (const waiting of batch) {
-        if (!alone) this.#savepoint.run()
+        if (guarded) this.#savepoint.run()
         try {
           done.push({ waiting, value: waiting.operation() })
         } catch (error) {
           // A full disk or an I/O error makes SQLite drop the whole transaction.
           if (!this.#client.inTransaction) throw error
           failed.push({ waiting, error })
-          if (alone) break
+          if (!guarded) break
           this.#rollbackToSavepoint.run()
         }
-        if (!alone) this.#release.run()
+        if (guarded) this.#release.run()
       }
-      if (done.length > 0) this.#commit.run()
-      else this.#client.exec('ROLLBACK')
+      if (failed.length === 0 || (guarded && done.length > 0)) this.#commit.run()
+      else this.#rollback.run()
     } catch (error) {
-      if (this.#client.inTransaction) this.#client.exec('ROLLBACK')
+      if (this.#client.inTransaction) this.#rollback.run()
       this.#rejectAll(batch, error)
+      return
+    }
+    if (failed.length > 0 && !guarded && batch.length > 1) {
+      this.#waiting.unshift(...batch)
+      this.#guarded = batch.length
+      this.#flush()
       return
     }
     for (const { waiting, value } of done) waiting.resolve(value as never)

@@ -3,10 +3,10 @@ import type { Durability, Engine } from '../queue/engine.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CommitLane } from './commit-lane.ts'
-import { openDatabase, openWatcher } from './database.ts'
+import { type Orm, openDatabase, openWatcher } from './database.ts'
 import { prepareFollow } from './follow.ts'
 import { createRunQueue } from './run-queue.ts'
-import { createRunners } from './runners.ts'
+import { createRunners, prepareRegistry } from './runners.ts'
 import { createSessions } from './sessions.ts'
 import { prepareStops } from './stop.ts'
 import { prepareSweeps } from './sweep.ts'
@@ -35,13 +35,8 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
       checkpointer.afterCommit()
     },
   })
-  const follow = prepareFollow(orm)
-  const stops = prepareStops(orm, follow)
-  const sweeps = prepareSweeps(orm, follow)
   return {
-    runs: createRunQueue({ orm, lane, follow, stops, sweeps }),
-    sessions: createSessions({ orm, lane, follow, stops }),
-    runners: createRunners(orm, lane, sweeps),
+    ...prepareEngine(orm, lane),
     changes,
     async close() {
       await lane.drained()
@@ -50,5 +45,18 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
       client.pragma('wal_checkpoint(TRUNCATE)')
       client.close()
     },
+  }
+}
+
+/** What the queue can do, with every statement prepared. */
+export function prepareEngine(orm: Orm, lane: CommitLane): Omit<Engine, 'changes' | 'close'> {
+  const follow = prepareFollow(orm)
+  const stops = prepareStops(orm, follow)
+  const sweeps = prepareSweeps(orm, follow)
+  const registry = prepareRegistry(orm, sweeps)
+  return {
+    runs: createRunQueue({ orm, lane, follow, stops, sweeps, registry }),
+    sessions: createSessions({ orm, lane, follow, stops }),
+    runners: createRunners(orm, lane, registry),
   }
 }

@@ -12,8 +12,10 @@ import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { prepareLists } from './list.ts'
+import { createPoll } from './poll.ts'
 import { prepareRecovery, RECOVERY_BATCH } from './recover.ts'
 import { prepareReports } from './report.ts'
+import type { Registry } from './runners.ts'
 import { runs } from './schema.ts'
 import { json, param, runColumns } from './statements.ts'
 import type { Stops } from './stop.ts'
@@ -25,11 +27,14 @@ interface Parts {
   follow: Follow
   stops: Stops
   sweeps: Sweeps
+  registry: Registry
 }
 
-export function createRunQueue({ orm, lane, follow, stops, sweeps }: Parts): RunQueue {
+export function createRunQueue(parts: Parts): RunQueue {
+  const { orm, lane, follow, stops, sweeps, registry } = parts
   const { add, retry } = prepareAdd(orm)
   const claims = prepareClaims(orm)
+  const poll = createPoll({ registry, stops, claims })
   const reports = prepareReports(orm, follow)
   const recovery = prepareRecovery(orm, follow)
   const lists = prepareLists(orm)
@@ -62,6 +67,7 @@ export function createRunQueue({ orm, lane, follow, stops, sweeps }: Parts): Run
       ),
 
     claim: (claim, now) => lane.write(() => claims.claim(claim, now)),
+    poll: (claim, now, resendBefore) => lane.write(() => poll(claim, now, resendBefore)),
     release: (run_id, token, now) => lane.write(() => claims.release(run_id, token, now)),
 
     start: (report, now) => lane.write(() => reports.start(report, now)),

@@ -24,7 +24,22 @@ const runnerColumns = {
   deregistered_at: runners.deregistered_at,
 }
 
-export function createRunners(orm: Orm, lane: CommitLane, sweeps: Sweeps): Runners {
+export type Registry = ReturnType<typeof prepareRegistry>
+
+/** What polls need of the registry, too. */
+export function prepareRegistry(orm: Orm, sweeps: Sweeps) {
+  const isRunner = eq(runners.runner_id, param('runner_id'))
+  const get = orm.select(runnerColumns).from(runners).where(isRunner).prepare()
+  const remove = orm.delete(runners).where(isRunner).prepare()
+  return {
+    get: (runner_id: string): Runner | null => get.get({ runner_id }) ?? null,
+    /** With what it held. @returns the runs that changed; null where it is not registered */
+    remove: (runner_id: string, now: Timestamp): Run[] | null =>
+      remove.run({ runner_id }).changes === 0 ? null : sweeps.loseRunner(runner_id, now),
+  }
+}
+
+export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): Runners {
   const register = orm
     .insert(runners)
     .values({
@@ -56,11 +71,6 @@ export function createRunners(orm: Orm, lane: CommitLane, sweeps: Sweeps): Runne
     .returning(runnerColumns)
     .prepare()
 
-  const get = orm
-    .select(runnerColumns)
-    .from(runners)
-    .where(eq(runners.runner_id, param('runner_id')))
-    .prepare()
   const list = orm
     .select(runnerColumns)
     .from(runners)
@@ -77,10 +87,6 @@ export function createRunners(orm: Orm, lane: CommitLane, sweeps: Sweeps): Runne
     .set({ deregistered_at: sql`coalesce(deregistered_at, ${param('now')})` })
     .where(eq(runners.runner_id, param('runner_id')))
     .prepare()
-  const remove = orm
-    .delete(runners)
-    .where(eq(runners.runner_id, param('runner_id')))
-    .prepare()
   const silent = orm
     .select({ runner_id: runners.runner_id })
     .from(runners)
@@ -90,10 +96,9 @@ export function createRunners(orm: Orm, lane: CommitLane, sweeps: Sweeps): Runne
     .prepare()
 
   function removeNow(runner_id: string, now: Timestamp): Run[] {
-    if (remove.run({ runner_id }).changes === 0) {
-      throw new QueueError('runner_not_found', 'Runner not found')
-    }
-    return sweeps.loseRunner(runner_id, now)
+    const lost = registry.remove(runner_id, now)
+    if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
+    return lost
   }
 
   return {
@@ -117,7 +122,7 @@ export function createRunners(orm: Orm, lane: CommitLane, sweeps: Sweeps): Runne
         )
       }),
 
-    get: async (runner_id) => get.get({ runner_id }) ?? null,
+    get: async (runner_id) => registry.get(runner_id),
     list: async (limit) => list.all({ limit }),
 
     heartbeat: (runner_id, now) =>

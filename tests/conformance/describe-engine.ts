@@ -14,6 +14,7 @@ import { describeConcurrency } from './concurrency.ts'
 import type { OpenFixture } from './fixture.ts'
 import { describeIdempotency } from './idempotency.ts'
 import { describeLists } from './lists.ts'
+import { describePoll } from './poll.ts'
 import { describeRecovery } from './recovery.ts'
 import { describeRemoval } from './removal.ts'
 import { describeReports } from './reports.ts'
@@ -38,6 +39,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeClaimMatch,
   describeClaimAgain,
   describeClaimRule,
+  describePoll,
   describeTransitions,
   describeReports,
   describeStop,

@@ -35,10 +35,10 @@ function afterClaims(then: () => Promise<void>) {
     ...engine,
     runs: {
       ...runs,
-      async claim(...args) {
-        const claimed = await runs.claim(...args)
-        if (claimed.length > 0) await then()
-        return claimed
+      async poll(...args) {
+        const found = await runs.poll(...args)
+        if (found.kind === 'runs') await then()
+        return found
       },
     },
   })

@@ -28,9 +28,9 @@ function counting() {
     ...engine,
     runs: {
       ...runs,
-      claim: (...args) => {
+      poll: (...args) => {
         counts.claims += 1
-        return runs.claim(...args)
+        return runs.poll(...args)
       },
     },
     changes: {

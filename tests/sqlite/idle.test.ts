@@ -18,6 +18,24 @@ const NOTHING: [string, (world: World, runner_id: string) => Promise<unknown>][]
     'asking for stops where there are none',
     ({ runs, clock }, runner_id) => runs.takeStops(runner_id, clock.now(), clock.ago(60)),
   ],
+  [
+    'a poll that finds nothing',
+    ({ runs, clock }, runner_id) =>
+      runs.poll(
+        { runner_id, limit: 1, claim_key: null, tokens: ['t'] },
+        clock.now(),
+        clock.ago(60),
+      ),
+  ],
+  [
+    'a poll of a runner that is not registered',
+    ({ runs, clock }) =>
+      runs.poll(
+        { runner_id: 'lnch_unknown', limit: 0, claim_key: null, tokens: [] },
+        clock.now(),
+        clock.ago(60),
+      ),
+  ],
   ['a sweep of time-outs', ({ runs, clock }) => runs.failTimedOut(clock.now(), 10)],
   ['a sweep of claims', ({ runs, clock }) => runs.releaseUnstarted(clock.ago(60), clock.now(), 10)],
   [

@@ -42,6 +42,8 @@ async function runOperations(world: World, during: During): Promise<void> {
   await during('add', () => runs.add(aNewRun(resume), now))
   const runner = await register({ tags: ['a'] })
   await during('claim', () => claim(runner, { claim_key: uniqueHex() }))
+  const look = { runner_id: runner.runner_id, limit: 0, claim_key: null, tokens: [] }
+  await during('poll', () => runs.poll(look, now, clock.ago(60)))
   const claimed = await bring(world, 'claimed')
   const { run_id } = claimed.run
   await during('release', () => runs.release(run_id, claimed.report.claim_token ?? '', now))

@@ -4,12 +4,7 @@ import { ChangeSignal } from '../../src/sqlite/change-signal.ts'
 import { CommitLane } from '../../src/sqlite/commit-lane.ts'
 import { type Database, openDatabase, openWatcher } from '../../src/sqlite/database.ts'
 import type { Client } from '../../src/sqlite/driver.ts'
-import { prepareFollow } from '../../src/sqlite/follow.ts'
-import { createRunQueue } from '../../src/sqlite/run-queue.ts'
-import { createRunners } from '../../src/sqlite/runners.ts'
-import { createSessions } from '../../src/sqlite/sessions.ts'
-import { prepareStops } from '../../src/sqlite/stop.ts'
-import { prepareSweeps } from '../../src/sqlite/sweep.ts'
+import { prepareEngine } from '../../src/sqlite/engine.ts'
 
 export interface Ran {
   sql: string
@@ -31,15 +26,10 @@ export async function openRecorded(url: string): Promise<RecordedEngine> {
   const { orm, client } = database
   const changes = new ChangeSignal(await openWatcher(database.path), orm)
   const lane = new CommitLane(client, { busyDeadlineMs: 1000, onCommit: () => changes.nudge() })
-  const follow = prepareFollow(orm)
-  const stops = prepareStops(orm, follow)
-  const sweeps = prepareSweeps(orm, follow)
   return {
     ...database,
+    ...prepareEngine(orm, lane),
     changes,
-    runs: createRunQueue({ orm, lane, follow, stops, sweeps }),
-    sessions: createSessions({ orm, lane, follow, stops }),
-    runners: createRunners(orm, lane, sweeps),
     prepared,
     takeRan: () => ran.splice(0),
     async close() {

@@ -171,9 +171,8 @@ function observeLooks(engine: Engine) {
     ...engine,
     runs: {
       ...runs,
-      // Each look begins with the stops.
-      takeStops: (...args) =>
-        runs.takeStops(...args).finally(() => {
+      poll: (...args) =>
+        runs.poll(...args).finally(() => {
           looks += 1
         }),
     },
