@@ -27,12 +27,19 @@ const pendingRuns = sql.raw(
   `runs INDEXED BY idx_runs_claim WHERE status = 'pending' AND available_at IS NULL`,
 )
 
-/** The place of the first part of `demanded.key` that the runner does not offer; NULL: it has all. */
+/** The key of runs that demand nothing, which most are: told from others without looking inside. */
+const NO_DEMANDS = '["","","",""]'
+
+/**
+ * The place of the first part of `demanded.key` that the runner does not offer; NULL: it has all.
+ * A table-valued function holds it as `missing.value`, so that each hop finds it out once.
+ */
 const lacking = sql.raw(`
-  (SELECT min(part.key) FROM json_each(demanded.key) AS part
-   WHERE NOT EXISTS (
-     SELECT 1 FROM offer
-     WHERE offer.place = min(part.key, 4) AND offer.quoted = json_quote(part.value)))`)
+  iif(demanded.key = '${NO_DEMANDS}', NULL, (
+    SELECT min(part.key) FROM json_each(demanded.key) AS part
+    WHERE NOT EXISTS (
+      SELECT 1 FROM offer
+      WHERE offer.place = min(part.key, 4) AND offer.quoted = json_quote(part.value))))`)
 
 /**
  * Where the next hop goes: the least key, after the one found, that the runner may meet.
@@ -44,12 +51,12 @@ const nextKey = sql`
     SELECT '[' || concat_ws(',', beginning, following) || iif(following IS NULL, ']', '')
     FROM (SELECT
       (SELECT group_concat(json_quote(value)) FROM json_each(demanded.key)
-       WHERE key < missing.place) AS beginning,
+       WHERE key < missing.value) AS beginning,
       (SELECT min(quoted) FROM offer
-       WHERE offer.place = min(missing.place, 4)
-         AND quoted > json_quote(json_extract(demanded.key, '$[' || missing.place || ']'))
+       WHERE offer.place = min(missing.value, 4)
+         AND quoted > json_quote(json_extract(demanded.key, '$[' || missing.value || ']'))
       ) AS following
-      FROM (SELECT ${lacking} AS place) AS missing WHERE missing.place IS NOT NULL)), ''))`
+      WHERE missing.value IS NOT NULL)), ''))`
 
 /** The seq of the run that the runner gets; NULL where there is none. */
 const bestMatch = sql`
@@ -67,18 +74,22 @@ const bestMatch = sql`
         UNION ALL VALUES (0, ''), (1, ''), (2, ''), (3, '')
         UNION ALL SELECT 4, tag.value FROM runner, json_each(runner.tags) AS tag)
       WHERE value IS NOT NULL),
-    demanded(key) AS (
-      SELECT (SELECT demand_key FROM ${pendingRuns} ORDER BY demand_key LIMIT 1) FROM runner
+    -- Each hop says where it came from, if the runner offers all of that.
+    demanded(key, satisfied) AS (
+      SELECT (SELECT demand_key FROM ${pendingRuns} ORDER BY demand_key LIMIT 1), NULL FROM runner
       UNION ALL
       SELECT (SELECT demand_key FROM ${pendingRuns} AND demand_key >= ${nextKey}
-              ORDER BY demand_key LIMIT 1)
-      FROM demanded WHERE key IS NOT NULL)
+              ORDER BY demand_key LIMIT 1),
+             iif(missing.value IS NULL, demanded.key, NULL)
+      FROM demanded CROSS JOIN json_each(json_array(${lacking})) AS missing
+      WHERE demanded.key IS NOT NULL)
   SELECT head.seq
   FROM demanded CROSS JOIN runs AS head ON head.seq = (
-    SELECT seq FROM ${pendingRuns} AND demand_key = demanded.key
+    SELECT seq FROM ${pendingRuns} AND demand_key = demanded.satisfied
     ORDER BY priority DESC, created_at, seq LIMIT 1)
-  WHERE demanded.key IS NOT NULL AND ${lacking} IS NULL
-    AND (json_array_length(demanded.key) > 4 OR NOT (SELECT require_matching_tags FROM runner))
+  WHERE demanded.satisfied IS NOT NULL
+    AND (json_array_length(demanded.satisfied) > 4
+      OR NOT (SELECT require_matching_tags FROM runner))
   ORDER BY head.priority DESC, head.created_at, head.seq
   LIMIT 1)`
 
