@@ -7,7 +7,8 @@ import { newClaimToken, newRunId, newSessionId } from '../src/queue/ids.ts'
 import type { NewRun } from '../src/queue/run.ts'
 import type { NewRunner } from '../src/queue/runner.ts'
 
-const REPEATS = 3
+/** Rounds of measurements. */
+export const REPEATS = 3
 
 /** One line of the table: a ratio (or a figure) with what it must reach. */
 export interface Figure {
@@ -40,15 +41,30 @@ export async function withFolder<T>(use: (folder: string) => Promise<T>): Promis
   }
 }
 
-/** The median of several repeats, each on a fresh folder. */
-export async function repeated(
-  measure: (folder: string) => Promise<number>,
-  repeats = REPEATS,
-): Promise<number> {
-  const values: number[] = []
-  for (let i = 0; i < repeats; i++) values.push(await withFolder(measure))
-  return median(values)
+/**
+ * Takes the measurements in turn, each on a fresh folder, round after round: a machine that others
+ * use too is faster in one minute than in the next, and what is compared must have the same minute.
+ */
+export async function inTurn<Name extends string>(
+  measurements: Record<Name, (folder: string) => Promise<number>>,
+): Promise<Record<Name, number[]>> {
+  const names = Object.keys(measurements) as Name[]
+  const values = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<
+    Name,
+    number[]
+  >
+  for (let round = 1; round <= REPEATS; round++) {
+    for (const name of names) {
+      say(`  ${name} (${round} of ${REPEATS})`)
+      values[name].push(await withFolder(measurements[name]))
+    }
+  }
+  return values
 }
+
+/** The median of the rounds' ratios. */
+export const medianRatio = (values: number[], to: number[]): number =>
+  median(values.map((value, round) => value / (to[round] ?? Number.NaN)))
 
 const newRun = (): NewRun => ({
   run_id: newRunId(),

@@ -28,7 +28,7 @@ async function register(url: string, index: number): Promise<Waiting> {
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Two servers on one file, half of the runners at each; runs are added at one, taken at either. */
+/** Two servers on one file, half of the runners at each; runs are added at one, for runners at the other. */
 async function wakeTimes(folder: string): Promise<number[]> {
   const database = join(folder, 'q.db')
   const servers = [await startQueueServer(database), await startQueueServer(database)]
@@ -41,21 +41,23 @@ async function wakeTimes(folder: string): Promise<number[]> {
   const added = new Map<string, number>()
   const times: number[] = []
   let over = false
-  const polls = waiting.map(async ({ connection, runner_id }, i) => {
+  const polls = waiting.map(async ({ connection, runner_id }) => {
     while (!over) {
       const answer = await connection.get(`/runner/runs?runner_id=${runner_id}`)
       const at = performance.now()
       if (answer.status !== 200) continue
       const { run } = JSON.parse(answer.body) as { run?: { run_id: string } }
       const since = run && added.get(run.run_id)
-      // Only those that crossed from one process to the other.
-      if (since !== undefined && i % 2) times.push(at - since)
+      if (since !== undefined) times.push(at - since)
     }
   })
   await wait(1000)
   for (let i = 0; i < RUNS; i++) {
     const at = performance.now()
-    const { body } = await client.post('/runs', { type: 'start_session', prompt: 'x' })
+    // Those at the first server have the odd numbers.
+    const additional_demands = { hostname: `host-${((i * 2) % WAITERS) + 1}` }
+    const run = { type: 'start_session', prompt: 'x', additional_demands }
+    const { body } = await client.post('/runs', run)
     added.set((JSON.parse(body) as { run_id: string }).run_id, at)
     await wait(10)
   }
