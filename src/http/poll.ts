@@ -24,8 +24,11 @@ interface Nothing {
   kind: 'nothing'
 }
 
-/** Behind the change signal, in case a hint was lost: spread, so that waiters do not look at once. */
-const LOOK_AGAIN_MS = { least: 8_000, most: 12_000 }
+/**
+ * Behind the change signal, in case a hint was lost: spread, so that waiters do not look at once, and
+ * seldom, since looks of 500 waiters every 10 s cost as much as all else of an idle server.
+ */
+const LOOK_AGAIN_MS = { least: 20_000, most: 30_000 }
 /** A runner is busy for some seconds while it stops a process, and does not confirm before. */
 const STOP_RESEND_SECONDS = 30
 

@@ -332,7 +332,7 @@ export function describeWaiting(setup: Setup): void {
         const { engine, clock } = service
         await engine.runs.stop(run_id, clock.now())
         const { run } = await engine.runs.add(aNewRun(), clock.now())
-        vi.advanceTimersByTime(12_000)
+        vi.advanceTimersByTime(30_000)
         expect(await (await polling).json()).toMatchObject({ run: { run_id: run.run_id } })
         expect(await (await ending).json()).toMatchObject({ run_id, status: 'stopped' })
       } finally {
