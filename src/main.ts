@@ -7,7 +7,7 @@ import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
-import { openSqliteEngine } from './sqlite/engine.ts'
+import { openSqliteThread } from './sqlite/thread.ts'
 import { startSweeper } from './sweeper.ts'
 
 export interface RunningServer {
@@ -39,7 +39,7 @@ const HEADERS_TIMEOUT_MS = 20_000
 
 /** @throws DatabaseOpenError, ListenError */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
-  const engine = await openSqliteEngine({
+  const engine = await openSqliteThread({
     url: config.databaseUrl,
     durability: config.durability,
   })

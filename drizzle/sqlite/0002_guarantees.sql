@@ -16,13 +16,13 @@ BEGIN
   VALUES (NEW.seq, NEW.updated_at, OLD.status, NEW.status, coalesce(NEW.runner_id, OLD.runner_id));
 END;
 --> statement-breakpoint
--- How many runs are pending, counted as they come and go.
+-- How many runs are pending, counted as they come and go, from when somebody first asks: the row is
+-- then there, and until then the triggers find nothing to write.
 CREATE TABLE `counters` (
 	`name` text PRIMARY KEY NOT NULL,
 	`value` integer NOT NULL
 );
 --> statement-breakpoint
-INSERT INTO counters (name, value) SELECT 'pending', count(*) FROM runs WHERE status = 'pending';--> statement-breakpoint
 CREATE TRIGGER runs_pending_added AFTER INSERT ON runs
 WHEN NEW.status = 'pending'
 BEGIN

@@ -24,7 +24,8 @@ export interface Engine {
 /** Tells what was committed, by this process or any other. A hint: it may come late or be lost. */
 export interface Changes {
   /**
-   * Calls back after commits until the returned function is called.
+   * Calls back after commits until the returned function is called: of all that is committed after
+   * the answer to whatever this engine is asked next. So who subscribes, then looks, misses nothing.
    * Nothing is watched while nobody subscribes.
    */
   subscribe(listener: (news: News) => void): () => void

@@ -14,16 +14,19 @@ interface Parts {
 export function createPoll({ registry, stops, claims }: Parts) {
   return function poll(claim: Claim, now: Timestamp, resendBefore: Timestamp): PollOutcome {
     const { runner_id } = claim
-    const runner = registry.get(runner_id)
-    if (!runner) return { kind: 'not_registered' }
-    if (runner.deregistered_at) {
+    const asked = stops.askRunner(runner_id, resendBefore)
+    if (!asked) return { kind: 'not_registered' }
+    if (asked.deregistered_at) {
       registry.remove(runner_id, now)
       return { kind: 'deregistered' }
     }
-    if (stops.hasStops(runner_id, resendBefore)) {
+    if (asked.has_stops) {
       return { kind: 'stops', stops: stops.takeStops(runner_id, now, resendBefore) }
     }
     const runs = claim.limit > 0 ? claims.claim(claim, now) : []
-    return runs.length > 0 ? { kind: 'runs', runs } : { kind: 'nothing', runner }
+    if (runs.length > 0) return { kind: 'runs', runs }
+    // Only those who wait are looked at whole: their tags decide what wakes them.
+    const runner = registry.get(runner_id)
+    return runner ? { kind: 'nothing', runner } : { kind: 'not_registered' }
   }
 }

@@ -229,7 +229,10 @@ export const tokens = sqliteTable(
   () => [check('tokens_role', sql`role IN (${words(TOKEN_ROLES)})`)],
 )
 
-/** Numbers that would take a scan to count, kept by triggers: `pending`, the runs that wait. */
+/**
+ * Numbers that would take a scan to count, kept by triggers: `pending`, the runs that wait. A row is
+ * there from when its number was first asked for: until then it costs no commit a page.
+ */
 export const counters = sqliteTable('counters', {
   name: text().primaryKey(),
   value: integer().notNull(),

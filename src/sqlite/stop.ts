@@ -7,7 +7,7 @@ import type { Stops as TakenStops } from '../queue/runner.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
-import { runs, sessions } from './schema.ts'
+import { runners, runs, sessions } from './schema.ts'
 import { param, runColumns, statusIn } from './statements.ts'
 
 export type Stops = ReturnType<typeof prepareStops>
@@ -50,12 +50,13 @@ export function prepareStops(orm: Orm, follow: Follow) {
     .where(unsent)
     .returning({ session_id: sessions.session_id })
     .prepare()
-  const hasUnsent = orm
-    .select({
-      any: sql<number>`EXISTS (SELECT 1 FROM ${runs} WHERE ${unsent})
-        OR EXISTS (SELECT 1 FROM ${sessions} WHERE ${unsent})`,
-    })
-    .from(sql`(SELECT 1)`)
+  const anyUnsent = sql<number>`EXISTS (SELECT 1 FROM ${runs} WHERE ${unsent})
+    OR EXISTS (SELECT 1 FROM ${sessions} WHERE ${unsent})`
+  const hasUnsent = orm.select({ any: anyUnsent }).from(sql`(SELECT 1)`).prepare()
+  const askRunner = orm
+    .select({ deregistered_at: runners.deregistered_at, has_stops: anyUnsent })
+    .from(runners)
+    .where(eq(runners.runner_id, param('runner_id')))
     .prepare()
 
   return {
@@ -76,6 +77,10 @@ export function prepareStops(orm: Orm, follow: Follow) {
     /** A read: polls ask often, and there is seldom anything. */
     hasStops: (runner_id: string, resend_before: Timestamp): boolean =>
       Boolean(hasUnsent.get({ runner_id, resend_before })?.any),
+
+    /** What concerns the runner itself, before any run. */
+    askRunner: (runner_id: string, resend_before: Timestamp) =>
+      askRunner.get({ runner_id, resend_before }),
 
     takeStops(runner_id: string, now: Timestamp, resend_before: Timestamp): TakenStops {
       const values = { runner_id, now, resend_before }

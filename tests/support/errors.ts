@@ -6,11 +6,15 @@ export async function refusal(
   operation: Promise<unknown>,
   code: QueueErrorCode,
 ): Promise<QueueError> {
-  const error = await operation.then(
-    (value) => expect.fail(`expected ${code}, but it resolved with ${JSON.stringify(value)}`),
-    (reason: unknown) => reason,
-  )
+  const error = await caught(operation)
   expect(error).toBeInstanceOf(QueueError)
   expect(error).toMatchObject({ code })
   return error as QueueError
 }
+
+/** What an operation rejects with; fails the test if it does not. */
+export const caught = (operation: Promise<unknown>): Promise<unknown> =>
+  operation.then(
+    (value) => expect.fail(`expected an error, but it resolved with ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  )

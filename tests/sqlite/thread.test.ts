@@ -1,0 +1,103 @@
+/**
+ * The engine behind its thread: what crosses the border must be what it would be without one. That
+ * the operations themselves are right, the conformance suite shows on the engine inside.
+ */
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Engine, News } from '../../src/queue/engine.ts'
+import { DatabaseOpenError } from '../../src/queue/errors.ts'
+import { openSqliteThread } from '../../src/sqlite/thread.ts'
+import type { EngineFixture } from '../conformance/fixture.ts'
+import { openWorld } from '../conformance/world.ts'
+import { caught, refusal } from '../support/errors.ts'
+import { aNewRun } from '../support/factories.ts'
+import { makeTempDir, tempDir } from '../support/temp-dir.ts'
+
+const openThread = (path: string): Promise<Engine> =>
+  openSqliteThread({ url: `file:${path}`, durability: 'normal' })
+
+async function openFixture(): Promise<EngineFixture> {
+  const folder = makeTempDir()
+  const path = join(folder.path, 'queue.db')
+  return {
+    open: () => openThread(path),
+    opener: { module: '', url: `file:${path}` },
+    cleanup: async () => folder.remove(),
+  }
+}
+
+describe('SQLite in a thread', () => {
+  it('returns what it is given back, of whatever form', async () => {
+    const { add, runNow } = await openWorld(openFixture)
+    const text = '\u0000 \u{1f600} \u2028 \ud800 "\\'
+    const parameters = { prompt: text, nested: [{ a: null }, -0.5, true], ['__proto__']: 'own' }
+    const run = await add({ parameters })
+    expect(JSON.stringify((await runNow(run)).parameters)).toBe(JSON.stringify(parameters))
+  })
+
+  it('refuses with the same code, words and facts', async () => {
+    const { runs, clock } = await openWorld(openFixture)
+    await refusal(runs.stop('run_unknown', clock.now()), 'run_not_found')
+    const unknown = aNewRun({ type: 'resume_session', session_id: 'ses_unknown' })
+    const error = await refusal(
+      runs.addMany([aNewRun(), unknown], clock.now()),
+      'session_not_found',
+    )
+    expect(error).toMatchObject({
+      message: "run 1: Session 'ses_unknown' not found",
+      facts: { index: 1 },
+    })
+  })
+
+  it('fails with the words and the place of an error that nobody thought of', async () => {
+    const { runs } = await openWorld(openFixture)
+    const error = await caught(runs.list({ limit: 'many' as never }))
+    expect(error).toMatchObject({ message: expect.stringContaining('datatype mismatch') })
+    expect((error as Error).stack).toContain('list.ts')
+  })
+
+  it('does what was called at once in one commit, and answers each', async () => {
+    const { runs, clock, changes } = await openWorld(openFixture)
+    const heard: News[] = []
+    const stop = changes.subscribe((news) => void heard.push(news))
+    const adding = Array.from({ length: 100 }, () => runs.add(aNewRun(), clock.now()))
+    const ids = (await Promise.all(adding)).map(({ run }) => run.run_id)
+    expect(new Set(ids).size).toBe(100)
+    await expect.poll(() => heard.flatMap((news) => news.runs).length).toBe(100)
+    stop()
+    expect(heard.flatMap((news) => news.runs.map(({ run_id }) => run_id))).toEqual(ids)
+  })
+
+  it('tells who subscribed and then looked of all that others commit, until it leaves', async () => {
+    const { changes, runs, add, open } = await openWorld(openFixture)
+    const other = await open()
+    const heard: string[] = []
+    const stop = changes.subscribe((news) => {
+      heard.push(...news.runs.map(({ run_id }) => run_id))
+    })
+    await runs.list({ limit: 1 })
+    const { run } = await other.runs.add(aNewRun(), '2026-01-31T12:00:00.000Z')
+    await expect.poll(() => heard).toEqual([run.run_id])
+    stop()
+    await add()
+    await runs.list({ limit: 1 })
+    expect(heard).toEqual([run.run_id])
+  })
+
+  it('finishes what is at hand before it closes', async () => {
+    const path = join(tempDir(), 'queue.db')
+    const engine = await openThread(path)
+    const adding = engine.runs.add(aNewRun(), '2026-01-31T12:00:00.000Z')
+    await engine.close()
+    const { run } = await adding
+    const next = await openThread(path)
+    onTestFinished(() => next.close())
+    expect(await next.runs.get(run.run_id)).toEqual(run)
+  })
+
+  it('that cannot open its file says why, and leaves no thread behind', async () => {
+    const error = await caught(openThread(tempDir()))
+    expect(error).toBeInstanceOf(DatabaseOpenError)
+    expect((error as Error).message).toContain('DATABASE_URL')
+  })
+})
