@@ -26,6 +26,8 @@ export interface Config {
   /** How often time-outs and claims that never started are looked for. */
   readonly sweepIntervalSeconds: number
   readonly noMatchTimeoutSeconds: number
+  /** With so many runs pending, no more are taken; null: however many. */
+  readonly maxPending: number | null
   readonly claimTimeoutSeconds: number
   readonly recoveryMode: RecoveryMode
   readonly recoveryThresholdSeconds: number
@@ -47,6 +49,7 @@ type Environment = Record<string, string | undefined>
 /** Proxies cut idle connections at 60 s. */
 const POLL_TIMEOUT_MAX = 59
 const SECONDS_MAX = 365 * 24 * 3600
+const MAX_PENDING_MAX = 1_000_000_000
 
 /**
  * @param environment as in process.env; flags are put over it under the same names.
@@ -79,10 +82,12 @@ export function parseConfig(environment: Environment): Config {
     return fallback
   }
 
-  function port(name: string, fallback: number): number {
-    const parsed = number(name, fallback, 0, 65_535)
-    if (Number.isInteger(parsed)) return parsed
-    mistakes.push(`${name} must be a whole number from 0 to 65535, not '${parsed}'`)
+  function whole<F>(name: string, fallback: F, min: number, max: number): number | F {
+    const value = given(name)
+    if (value === undefined) return fallback
+    const parsed = /^\d+$/.test(value) ? Number(value) : Number.NaN
+    if (parsed >= min && parsed <= max) return parsed
+    mistakes.push(`${name} must be a whole number from ${min} to ${max}, not '${value}'`)
     return fallback
   }
 
@@ -95,7 +100,7 @@ export function parseConfig(environment: Environment): Config {
 
   const config: Config = {
     host: text('HOST', '127.0.0.1'),
-    port: port('PORT', 8765),
+    port: whole('PORT', 8765, 0, 65_535),
     databaseUrl: databaseUrl(text('DATABASE_URL', 'file:./data/runqueue.db'), mistakes),
     durability: oneOf('DURABILITY', DURABILITIES, 'full'),
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -107,6 +112,7 @@ export function parseConfig(environment: Environment): Config {
     lifecycleIntervalSeconds: number('RUNNER_LIFECYCLE_INTERVAL', 30, 0.1, 3600),
     sweepIntervalSeconds: number('RUN_SWEEP_INTERVAL', 2, 0.1, 3600),
     noMatchTimeoutSeconds: number('RUN_NO_MATCH_TIMEOUT', MATCH_TIMEOUT_SECONDS, 0, SECONDS_MAX),
+    maxPending: whole('RUN_MAX_PENDING', null, 1, MAX_PENDING_MAX),
     claimTimeoutSeconds: number('RUN_CLAIM_TIMEOUT', 60, 0.1, SECONDS_MAX),
     recoveryMode: oneOf('RUN_RECOVERY_MODE', RECOVERY_MODES, 'stale'),
     recoveryThresholdSeconds: number(

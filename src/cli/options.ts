@@ -2,7 +2,8 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { RunqueueClient } from '../client/index.ts'
 import { DEMAND_PROPERTIES, type DemandProperty } from '../queue/demands.ts'
-import { type JsonObject, type JsonValue, RUN_STATUSES } from '../queue/run.ts'
+import { type JsonObject, type JsonValue, RUN_STATUSES, type Timestamp } from '../queue/run.ts'
+import { parseTimestamp } from '../queue/time.ts'
 import type { Context } from './context.ts'
 
 /** What every command that asks a server takes. */
@@ -75,6 +76,15 @@ export function seconds(min: number, max = TIMER_SECONDS_MAX): (text: string) =>
     if (/^\d*\.?\d+$/.test(text) && value >= min && value <= max) return value
     throw new InvalidArgumentError(`It must be seconds, from ${min} to ${max}.`)
   }
+}
+
+/** A parser of instants, to the form that the server stores. */
+export function instant(text: string): Timestamp {
+  const parsed = parseTimestamp(text)
+  if (parsed !== null) return parsed
+  throw new InvalidArgumentError(
+    'It must be an ISO time with its zone, like 2026-01-31T12:00:00Z or 2026-01-31T13:00:00+01:00.',
+  )
 }
 
 /** Collects an option that may be given more than once. */

@@ -3,22 +3,30 @@ import type { RunnerView, RunView } from '../http/views.ts'
 import { type Demands, satisfies } from '../queue/demands.ts'
 import { isTerminal, type Timestamp } from '../queue/run.ts'
 import { secondsBetween } from '../queue/time.ts'
-import { duration, oneLine } from './text.ts'
+import { clockTime, duration, oneLine } from './text.ts'
+
+/** `pending, available at 14:02:10 UTC`: the status, and until when a pending run is kept. */
+export const standing = ({ status, available_at }: RunView, now: Date): string =>
+  `${status}${available_at === null ? '' : keptUntil(available_at, now)}`
+
+const keptUntil = (time: Timestamp, now: Date) => `, available at ${clockTime(time, now)}`
 
 /** `running on build-7`, with the instant since which that is so, where it is known. */
 export function activity(
   run: RunView,
   runners: RunnerView[],
+  now: Date,
 ): { words: string; since: Timestamp | null } {
   const host = oneLine(hostOf(run, runners) ?? 'an unknown runner')
   switch (run.status) {
-    case 'pending':
-      return run.attempt === 0
-        ? { words: 'pending', since: run.created_at }
-        : {
-            words: `pending again after attempt ${run.attempt} of ${run.max_attempts}`,
-            since: null,
-          }
+    case 'pending': {
+      const again = `pending again after attempt ${run.attempt} of ${run.max_attempts}`
+      const words = run.attempt === 0 ? 'pending' : again
+      if (run.available_at !== null) {
+        return { words: `${words}${keptUntil(run.available_at, now)}`, since: null }
+      }
+      return { words, since: run.attempt === 0 ? run.created_at : null }
+    }
     case 'claimed':
       return { words: `claimed by ${host}`, since: run.claimed_at }
     case 'running':

@@ -86,7 +86,7 @@ function narrator(
   return {
     async onLook(run) {
       await lookAtRunners(run)
-      const { words, since } = activity(run, runners ?? [])
+      const { words, since } = activity(run, runners ?? [], context.now())
       if (shown.words !== words) {
         shown = { words, since: since === null ? context.now().getTime() : Date.parse(since) }
       }

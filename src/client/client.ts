@@ -8,7 +8,14 @@
  */
 import type { ClaimedRunView, RunnerView, RunView } from '../http/views.ts'
 import type { DemandsInput } from '../queue/demands.ts'
-import type { ExecutionMode, JsonObject, JsonValue, RunStatus, RunType } from '../queue/run.ts'
+import type {
+  ExecutionMode,
+  JsonObject,
+  JsonValue,
+  OnLost,
+  RunStatus,
+  RunType,
+} from '../queue/run.ts'
 import type { Session, SessionStatus } from '../queue/session.ts'
 import { ApiError, apiError, ConnectionError } from './errors.ts'
 
@@ -26,6 +33,13 @@ export interface AddRunRequest {
   scope?: JsonObject
   priority?: number
   max_attempts?: number
+  /** What the first retry waits; each further one waits twice as long. */
+  retry_delay_seconds?: number
+  /** What the loss of its runner does to it; `requeue` needs max_attempts of at least 2. */
+  on_lost?: OnLost
+  /** Not claimable before, an ISO time with its zone; or so many seconds from now. */
+  available_at?: string
+  delay_seconds?: number
   timeout_seconds?: number
   idempotency_key?: string
 }

@@ -9,6 +9,7 @@ export interface Deps {
     Config,
     | 'corsOrigins'
     | 'heartbeatIntervalSeconds'
+    | 'maxPending'
     | 'noMatchTimeoutSeconds'
     | 'pollTimeoutSeconds'
     | 'staleThresholdSeconds'

@@ -10,6 +10,7 @@ const STATUS = {
   invalid_cursor: 422,
   session_not_found: 404,
   parent_not_found: 404,
+  parent_too_deep: 409,
   result_not_found: 404,
   run_not_found: 404,
   runner_not_found: 404,
@@ -21,6 +22,7 @@ const STATUS = {
   run_wrong_status: 409,
   claim_token_mismatch: 409,
   idempotency_conflict: 409,
+  queue_full: 503,
   duplicate_runner: 409,
   database_busy: 503,
   database_unavailable: 503,
@@ -58,7 +60,7 @@ export class ValidationError extends RequestError {
   }
 }
 
-/** How long a client had better leave a database that is locked or gone alone. */
+/** How long a client had better leave a queue that is full, locked or gone alone. */
 const RETRY_AFTER_SECONDS = '1'
 
 export function errorAnswer(error: Error, c: Context, onError: Deps['onError']): Response {
@@ -66,7 +68,8 @@ export function errorAnswer(error: Error, c: Context, onError: Deps['onError']):
     const status = STATUS[error.code]
     if (status >= 500) {
       c.header('Retry-After', RETRY_AFTER_SECONDS)
-      onError(error, c.req)
+      // A full queue is what its bound is for.
+      if (error.code !== 'queue_full') onError(error, c.req)
     }
     const { code, message, facts } = error
     const detail = code === 'duplicate_runner' ? { error: code, message, ...facts } : message

@@ -1,15 +1,21 @@
 /** From a request to the run it asks for. */
 import { createHash } from 'node:crypto'
 import { newRunId, newSessionId } from '../queue/ids.ts'
-import type { JsonObject, NewRun } from '../queue/run.ts'
-import { RequestError, ValidationError } from './errors.ts'
-import type { AddRunBody } from './schemas.ts'
+import type { JsonObject, NewRun, Timestamp } from '../queue/run.ts'
+import { addSeconds, parseTimestamp } from '../queue/time.ts'
+import { type Fault, RequestError, ValidationError } from './errors.ts'
+import { type AddRunBody, DELAY_SECONDS_MAX } from './schemas.ts'
+
+interface Options {
+  noMatchTimeoutSeconds: number
+  idempotencyKey?: string | undefined
+  /** Where in the request the run stands. */
+  place?: Fault['loc']
+}
 
 /** @throws RequestError, ValidationError */
-export function newRun(
-  body: AddRunBody,
-  options: { noMatchTimeoutSeconds: number; idempotencyKey: string | undefined },
-): NewRun {
+export function newRun(body: AddRunBody, now: Timestamp, options: Options): NewRun {
+  const { place = ['body'] } = options
   const session_id = body.session_id ?? (body.type === 'start_session' ? newSessionId() : null)
   if (session_id === null) {
     throw new RequestError(400, 'session_id_required', 'session_id is required for resume_session')
@@ -19,7 +25,7 @@ export function newRun(
     run_id: newRunId(),
     session_id,
     type: body.type,
-    parameters: parameters(body),
+    parameters: parameters(body, place),
     agent_name: body.agent_name ?? null,
     project_dir: body.project_dir ?? null,
     parent_session_id: body.parent_session_id ?? null,
@@ -28,15 +34,33 @@ export function newRun(
     scope: body.scope ?? null,
     priority: body.priority ?? 0,
     max_attempts: body.max_attempts ?? 1,
+    retry_delay_seconds: body.retry_delay_seconds ?? null,
+    on_lost: body.on_lost ?? 'fail',
+    available_at: availableAt(body, now, place),
     timeout_seconds: body.timeout_seconds ?? options.noMatchTimeoutSeconds,
     idempotency: key ? { key, fingerprint: fingerprint(body) } : null,
   }
 }
 
-function parameters({ parameters, prompt, agent_name }: AddRunBody): JsonObject {
+function availableAt(
+  { available_at, delay_seconds }: AddRunBody,
+  now: Timestamp,
+  place: Fault['loc'],
+): Timestamp | null {
+  if (delay_seconds) return addSeconds(now, delay_seconds)
+  const instant = available_at ? parseTimestamp(available_at) : null
+  if (instant === null || instant <= addSeconds(now, DELAY_SECONDS_MAX)) return instant
+  const msg = `Must be at most ${DELAY_SECONDS_MAX / 86_400} days ahead`
+  throw new ValidationError([{ type: 'too_big', loc: [...place, 'available_at'], msg }])
+}
+
+function parameters(
+  { parameters, prompt, agent_name }: AddRunBody,
+  place: Fault['loc'],
+): JsonObject {
   if (!parameters && typeof prompt !== 'string') {
     throw new ValidationError([
-      { type: 'missing', loc: ['body', 'parameters'], msg: 'parameters or prompt is required' },
+      { type: 'missing', loc: [...place, 'parameters'], msg: 'parameters or prompt is required' },
     ])
   }
   const given: JsonObject = { ...(typeof prompt === 'string' ? { prompt } : {}), ...parameters }

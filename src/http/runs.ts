@@ -13,23 +13,28 @@ import { runView } from './views.ts'
 
 export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono {
   const { noMatchTimeoutSeconds } = config
+  const bounds = { max_pending: config.maxPending }
   const app = new Hono()
 
   app.post('/', async (c) => {
     const body = await readBody(c, addRunBody)
     const idempotencyKey = idempotencyHeader(c.req.header('idempotency-key'))
-    const added = await engine.runs.add(
-      newRun(body, { noMatchTimeoutSeconds, idempotencyKey }),
-      now(),
-    )
+    const at = now()
+    const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey })
+    const added = await engine.runs.add(run, at, bounds)
     return c.json(addedView(added), added.created ? 201 : 200)
   })
 
   app.post('/batch', async (c) => {
     const { runs } = await readBody(c, addRunsBody)
+    const at = now()
     const added = await engine.runs.addMany(
-      runs.map((body) => newRun(body, { noMatchTimeoutSeconds, idempotencyKey: undefined })),
-      now(),
+      runs.map((body, index) => {
+        const place = ['body', 'runs', index]
+        return newRun(body, at, { noMatchTimeoutSeconds, place })
+      }),
+      at,
+      bounds,
     )
     return c.json({ runs: added.map(addedView) }, 201)
   })
@@ -71,7 +76,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono {
   })
 
   app.post('/:run_id/retry', async (c) => {
-    const run = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), now())
+    const run = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), now(), bounds)
     return c.json(addedView({ run, created: true }), 201)
   })
 

@@ -1,13 +1,22 @@
 /** What requests may hold. Unknown fields are dropped; optional ones may be null. */
 import { z } from 'zod'
-import { EXECUTION_MODES, type JsonObject, type JsonValue, RUN_TYPES } from '../queue/run.ts'
-import { ADD_LIMIT, CLAIM_LIMIT, LIST_LIMIT } from '../queue/run-queue.ts'
+import {
+  EXECUTION_MODES,
+  type JsonObject,
+  type JsonValue,
+  ON_LOST,
+  RUN_TYPES,
+} from '../queue/run.ts'
+import { ADD_LIMIT, CLAIM_LIMIT, LIST_LIMIT, RETRY_DELAY_SECONDS_MAX } from '../queue/run-queue.ts'
+import { parseTimestamp } from '../queue/time.ts'
 
 const ID_LENGTH = 200
 const NAME_LENGTH = 500
 const PATH_LENGTH = 4096
 const TAGS_LIMIT = 100
 const TIMEOUT_SECONDS_MAX = 365 * 24 * 3600
+/** How far ahead a run may be added. */
+export const DELAY_SECONDS_MAX = 365 * 24 * 3600
 /** Held a little below the 60 s at which proxies cut. */
 export const WAIT_SECONDS_MAX = 55
 /** What is kept of an error report: its end, which says most. */
@@ -46,7 +55,15 @@ const demands = z.object({
   tags: tags.nullish(),
 })
 
-export const addRunBody = z.object({
+const instant = z
+  .string()
+  .max(40)
+  .refine(
+    (text) => parseTimestamp(text) !== null,
+    'Must be an ISO time with its zone, like 2026-01-31T12:00:00Z or 2026-01-31T13:00:00+01:00',
+  )
+
+const addRunFields = z.object({
   type: z.enum(RUN_TYPES),
   parameters: object.nullish(),
   prompt: z.string().nullish(),
@@ -59,9 +76,23 @@ export const addRunBody = z.object({
   scope: object.nullish(),
   priority: z.int().min(-1_000_000).max(1_000_000).nullish(),
   max_attempts: z.int().min(1).max(100).nullish(),
+  retry_delay_seconds: z.number().min(0).max(RETRY_DELAY_SECONDS_MAX).nullish(),
+  on_lost: z.enum(ON_LOST).nullish(),
+  available_at: instant.nullish(),
+  delay_seconds: z.number().min(0).max(DELAY_SECONDS_MAX).nullish(),
   timeout_seconds: seconds(TIMEOUT_SECONDS_MAX).nullish(),
   idempotency_key: line(ID_LENGTH).nullish(),
 })
+
+export const addRunBody = addRunFields
+  .refine(({ on_lost, max_attempts }) => on_lost !== 'requeue' || (max_attempts ?? 1) >= 2, {
+    path: ['on_lost'],
+    error: 'requeue needs max_attempts of at least 2: it takes another attempt',
+  })
+  .refine(({ available_at, delay_seconds }) => available_at == null || delay_seconds == null, {
+    path: ['available_at'],
+    error: 'Give available_at or delay_seconds, not both',
+  })
 export type AddRunBody = z.output<typeof addRunBody>
 
 export const addRunsBody = z.object({ runs: z.array(addRunBody).min(1).max(ADD_LIMIT) })

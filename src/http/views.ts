@@ -25,10 +25,13 @@ export function runView(run: Run): RunView {
     result: run.result,
     attempt: run.attempt,
     max_attempts: run.max_attempts,
+    retry_delay_seconds: run.retry_delay_seconds,
+    on_lost: run.on_lost,
     created_at: run.created_at,
     claimed_at: run.claimed_at,
     started_at: run.started_at,
     completed_at: run.completed_at,
+    available_at: run.available_at,
     timeout_at: run.timeout_at,
   }
 }

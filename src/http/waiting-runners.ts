@@ -74,7 +74,9 @@ export class WaitingRunners {
   }
 
   #hear(news: News): void {
-    for (const run of news.runs) if (run.status === 'pending') this.#offer(run)
+    for (const run of news.runs) {
+      if (run.status === 'pending' && run.available_at === null) this.#offer(run)
+    }
     for (const runner_id of news.runner_ids) {
       for (const waiter of this.#byRunner.get(runner_id) ?? []) waiter.wake()
     }

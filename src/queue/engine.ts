@@ -1,5 +1,5 @@
 import type { Demands } from './demands.ts'
-import type { RunStatus } from './run.ts'
+import type { RunStatus, Timestamp } from './run.ts'
 import type { RunQueue } from './run-queue.ts'
 import type { Runners } from './runners.ts'
 import type { Sessions } from './sessions.ts'
@@ -32,7 +32,7 @@ export interface Changes {
 }
 
 export interface News {
-  /** Runs that were added or changed their status or demands, in order of commit. */
+  /** Runs that were added, became available, or changed status or demands, in order of commit. */
   runs: RunNews[]
   /** Runners that have something to hear: a stop, their deregistration, that they were removed. */
   runner_ids: string[]
@@ -42,4 +42,6 @@ export interface RunNews {
   run_id: string
   status: RunStatus
   demands: Demands | null
+  /** Set: it is not claimable yet. */
+  available_at: Timestamp | null
 }

@@ -3,7 +3,7 @@
 /**
  * - `none`: touch nothing.
  * - `stale`: what is older than the threshold and not held by a runner that is alive: claimed runs
- *   are pending again, running ones fail; stops are taken as done.
+ *   are pending again, running ones fail or do what their on_lost says; stops are taken as done.
  * - `all`: the same for every held run, whatever its age and its runner.
  */
 export const RECOVERY_MODES = ['none', 'stale', 'all'] as const

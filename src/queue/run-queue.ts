@@ -9,6 +9,10 @@ export const MATCH_TIMEOUT_SECONDS = 300
 /** What `claim` hands out at most in one call, and `addMany` takes. */
 export const CLAIM_LIMIT = 100
 export const ADD_LIMIT = 1000
+/** How many ancestors a run's session may have, by parent_session_id. */
+export const PARENT_DEPTH_LIMIT = 32
+/** What a retry waits at most, however often it was tried before. */
+export const RETRY_DELAY_SECONDS_MAX = 86_400
 /** What a list gives at most. */
 export const LIST_LIMIT = 1000
 
@@ -49,6 +53,12 @@ export interface Failure extends Report {
   error: string
 }
 
+/** What the caller sets around the operation. */
+export interface AddBounds {
+  /** With so many runs pending, none is added; null: however many. */
+  max_pending: number | null
+}
+
 /** What a request to stop came to. */
 export interface StopOutcome {
   run: Run
@@ -84,13 +94,14 @@ export interface RunQueue {
    * Adds a pending run, and its session for `start_session`.
    * A resume takes agent_name and project_dir from its session where the run leaves them out, and
    * demands the hostname and executor the session is bound to. A child inherits its parent's scope.
-   * @throws QueueError session_exists, session_not_found, parent_not_found, idempotency_conflict;
-   *   then nothing is stored.
+   * @throws QueueError session_exists, session_not_found, parent_not_found, parent_too_deep (more
+   *   than {@link PARENT_DEPTH_LIMIT} ancestors), idempotency_conflict, queue_full; then nothing is
+   *   stored.
    */
-  add(run: NewRun, now: Timestamp): Promise<AddedRun>
+  add(run: NewRun, now: Timestamp, bounds?: AddBounds): Promise<AddedRun>
 
   /** Adds up to {@link ADD_LIMIT} runs, all or none. Errors carry the `index` of the run refused. */
-  addMany(runs: NewRun[], now: Timestamp): Promise<AddedRun[]>
+  addMany(runs: NewRun[], now: Timestamp, bounds?: AddBounds): Promise<AddedRun[]>
 
   /**
    * Hands the runner the oldest runs within the highest priority that demand no more than it
@@ -119,7 +130,7 @@ export interface RunQueue {
    */
   start(report: Report, now: Timestamp): Promise<void>
   complete(completion: Completion, now: Timestamp): Promise<void>
-  /** The run fails, or is pending again while attempts are left. */
+  /** The run fails, or is pending again while attempts are left, after the delay of its retry. */
   fail(failure: Failure, now: Timestamp): Promise<void>
   /** The runner reports that the run was stopped, asked or not. */
   confirmStop(report: Report, now: Timestamp): Promise<void>
@@ -139,13 +150,13 @@ export interface RunQueue {
 
   /**
    * Adds a new pending run with the content of one that failed or was stopped.
-   * @throws QueueError run_not_found, run_wrong_status, session_active
+   * @throws QueueError run_not_found, run_wrong_status, session_active, queue_full
    */
-  retry(run_id: string, new_run_id: string, now: Timestamp): Promise<Run>
+  retry(run_id: string, new_run_id: string, now: Timestamp, bounds?: AddBounds): Promise<Run>
 
   /**
-   * Replaces the demands of a pending run; `timeout_seconds` counts from now and applies only to
-   * demands that demand something.
+   * Replaces the demands of a pending run; `timeout_seconds` counts from now, or from when the run
+   * is available, and applies only to demands that demand something.
    * @throws QueueError run_not_found, run_wrong_status
    */
   setDemands(
@@ -156,7 +167,7 @@ export interface RunQueue {
   ): Promise<Run>
 
   get(run_id: string): Promise<Run | null>
-  /** In claim order. */
+  /** In claim order, those that wait for their time among them. */
   pending(limit: number): Promise<Run[]>
   /** Claimed, running or stopping; oldest first. */
   active(limit: number): Promise<Run[]>
@@ -168,6 +179,10 @@ export interface RunQueue {
   /** Puts in order what an earlier server left; see {@link RecoveryMode}. `dryRun` only counts. */
   recover(mode: RecoveryMode, options: RecoverOptions, now: Timestamp): Promise<Recovered>
 
+  /** Pending runs whose time has come are claimable. @returns at most `limit` of them. */
+  makeAvailable(now: Timestamp, limit: number): Promise<Run[]>
+  /** When the next run becomes available; null where none waits for its time. */
+  nextAvailableAt(): Promise<Timestamp | null>
   /** Pending runs whose time for a match is over fail. @returns at most `limit` of them. */
   failTimedOut(now: Timestamp, limit: number): Promise<Run[]>
   /** Claims from before `claimedBefore` that were not reported started are pending again. */

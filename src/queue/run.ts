@@ -34,7 +34,10 @@ export const RUN_STATUSES = [
 ] as const
 export type RunStatus = (typeof RUN_STATUSES)[number]
 
-/** What the loss of its runner does to a run that is running. */
+/**
+ * What the loss of its runner does to a run that is running: it fails, whatever attempts are left,
+ * since the lost runner may be at it still; or it is pending again while attempts are left.
+ */
 export const ON_LOST = ['fail', 'requeue'] as const
 export type OnLost = (typeof ON_LOST)[number]
 
@@ -78,10 +81,15 @@ export interface Run {
   /** Which attempt this is, from 1 with the first claim; a claim that never started does not count. */
   attempt: number
   max_attempts: number
+  /** What the first retry waits; each further one waits twice as long. Null: it does not wait. */
+  retry_delay_seconds: number | null
+  on_lost: OnLost
   created_at: Timestamp
   claimed_at: Timestamp | null
   started_at: Timestamp | null
   completed_at: Timestamp | null
+  /** Until when a pending run is kept from being claimed; null where nothing keeps it. */
+  available_at: Timestamp | null
   /** When a pending run fails for want of a runner that can take it. */
   timeout_at: Timestamp | null
 }
@@ -107,7 +115,11 @@ export interface NewRun {
   scope?: JsonObject | null
   priority?: number
   max_attempts?: number
-  /** Seconds a run with demands may wait for a match. */
+  retry_delay_seconds?: number | null
+  on_lost?: OnLost
+  /** Not claimable before; an instant that is past keeps it from nothing. */
+  available_at?: Timestamp | null
+  /** Seconds a run with demands may wait for a match, once it is available. */
   timeout_seconds?: number
   idempotency?: Idempotency | null
 }

@@ -18,7 +18,7 @@ export interface Runners {
   deregister(runner_id: string, now: Timestamp): Promise<void>
   /**
    * Removes a runner. Its claimed runs are pending again; its running ones fail, or are pending
-   * again while attempts are left, and their sessions follow; a stop is taken as done; sessions
+   * again where their on_lost says so, and their sessions follow; a stop is taken as done; sessions
    * that were idle with it are finished.
    * @returns the runs it held. @throws QueueError runner_not_found
    */

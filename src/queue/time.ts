@@ -7,6 +7,23 @@ export function addSeconds(now: Timestamp, seconds: number): Timestamp {
   return new Date(Date.parse(now) + seconds * 1000).toISOString()
 }
 
+/**
+ * The instant that a person or a program wrote in ISO form, with its zone (`Z`, `+02:00`).
+ * @returns null where it is none.
+ */
+export function parseTimestamp(text: string): Timestamp | null {
+  const [, day] = ISO_WITH_ZONE.exec(text) ?? []
+  if (day === undefined || Number.isNaN(Date.parse(text))) return null
+  // Date.parse takes a day that its month does not have, as one of the next.
+  if (new Date(`${day}T00:00:00Z`).getUTCDate() !== Number(day.slice(-2))) return null
+  const instant = new Date(text).toISOString()
+  // Years beyond four digits would not sort as text.
+  return /^\d{4}-/.test(instant) ? instant : null
+}
+
+const ISO_WITH_ZONE =
+  /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/
+
 export function secondsBetween(earlier: Timestamp, later: Timestamp): number {
   return (Date.parse(later) - Date.parse(earlier)) / 1000
 }

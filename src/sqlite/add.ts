@@ -10,13 +10,14 @@ import {
   type Run,
   type Timestamp,
 } from '../queue/run.ts'
-import { MATCH_TIMEOUT_SECONDS } from '../queue/run-queue.ts'
+import { type AddBounds, MATCH_TIMEOUT_SECONDS, PARENT_DEPTH_LIMIT } from '../queue/run-queue.ts'
 import { addSeconds } from '../queue/time.ts'
 import type { Orm } from './database.ts'
+import type { PendingCount } from './pending-count.ts'
 import { runs, sessions } from './schema.ts'
 import { json, param, runColumns, sessionColumns, statusIn } from './statements.ts'
 
-export function prepareAdd(orm: Orm) {
+export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
   const findSession = orm
     .select({ ...sessionColumns, executor_type: sessions.executor_type })
     .from(sessions)
@@ -35,6 +36,21 @@ export function prepareAdd(orm: Orm) {
     .where(eq(runs.session_id, param('session_id')))
     .orderBy(desc(runs.created_at), desc(runs.seq))
     .limit(1)
+    .prepare()
+
+  // UNION drops what was met before, so that a circle ends; so does the limit.
+  const countAncestors = orm
+    .select({ count: sql<number>`count(*)` })
+    .from(sql`(
+      WITH RECURSIVE ancestors(session_id) AS (
+        SELECT session_id FROM ${sessions} WHERE session_id = ${param('session_id')}
+        UNION
+        SELECT parent.session_id
+        FROM ancestors
+        JOIN sessions AS child ON child.session_id = ancestors.session_id
+        JOIN sessions AS parent ON parent.session_id = child.parent_session_id
+        LIMIT ${sql.raw(String(PARENT_DEPTH_LIMIT + 1))})
+      SELECT session_id FROM ancestors)`)
     .prepare()
 
   const insertSession = orm
@@ -75,9 +91,12 @@ export function prepareAdd(orm: Orm) {
       demands: param('demands'),
       priority: param('priority'),
       max_attempts: param('max_attempts'),
+      retry_delay_seconds: param('retry_delay_seconds'),
+      on_lost: param('on_lost'),
       idempotency_key: param('idempotency_key'),
       idempotency_fingerprint: param('idempotency_fingerprint'),
       created_at: param('now'),
+      available_at: param('available_at'),
       timeout_at: param('timeout_at'),
       timeout_seconds: param('timeout_seconds'),
       updated_at: param('now'),
@@ -134,16 +153,34 @@ export function prepareAdd(orm: Orm) {
     }
   }
 
-  function add(given: NewRun, now: Timestamp): AddedRun {
+  function refuseWhenFull({ max_pending }: AddBounds): void {
+    if (max_pending === null) return
+    const pending = pendingCount.read()
+    if (pending < max_pending) return
+    throw new QueueError(
+      'queue_full',
+      `The queue is full: ${pending} runs are pending, ${max_pending} may be`,
+    )
+  }
+
+  function refuseParent(session_id: string): void {
+    const ancestors = countAncestors.get({ session_id })?.count ?? 0
+    if (ancestors === 0) {
+      throw new QueueError('parent_not_found', `Parent session '${session_id}' not found`)
+    }
+    if (ancestors <= PARENT_DEPTH_LIMIT) return
+    throw new QueueError(
+      'parent_too_deep',
+      `Parent session '${session_id}' has ${PARENT_DEPTH_LIMIT} ancestors or more: a run may have ${PARENT_DEPTH_LIMIT} at most`,
+    )
+  }
+
+  function add(given: NewRun, now: Timestamp, bounds = UNBOUNDED): AddedRun {
     const first = repeated(given)
     if (first) return first
+    refuseWhenFull(bounds)
     const run = given.type === 'resume_session' ? resumed(given) : given
-    if (run.parent_session_id && !findSession.get({ session_id: run.parent_session_id })) {
-      throw new QueueError(
-        'parent_not_found',
-        `Parent session '${run.parent_session_id}' not found`,
-      )
-    }
+    if (run.parent_session_id) refuseParent(run.parent_session_id)
     const row = newRow({ ...run, scope: inheritedScope(run) }, now)
     if (run.type === 'resume_session') {
       awaitResume.run({ session_id: row.session_id, now })
@@ -167,7 +204,7 @@ export function prepareAdd(orm: Orm) {
     })
   }
 
-  function retry(run_id: string, new_run_id: string, now: Timestamp): Run {
+  function retry(run_id: string, new_run_id: string, now: Timestamp, bounds = UNBOUNDED): Run {
     const found = findEnded.get({ run_id })
     if (!found) throw new QueueError('run_not_found', 'Run not found')
     const { run, active, timeout_seconds } = found
@@ -183,6 +220,7 @@ export function prepareAdd(orm: Orm) {
         `Session '${run.session_id}' has an active run (${active}): wait for its end`,
       )
     }
+    refuseWhenFull(bounds)
     const again: NewRun = { ...run, run_id: new_run_id }
     if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
     const row = newRow(again, now)
@@ -194,10 +232,13 @@ export function prepareAdd(orm: Orm) {
   return { add, retry }
 }
 
+const UNBOUNDED: AddBounds = { max_pending: null }
+
 const timeoutSeconds = (run: NewRun) => run.timeout_seconds ?? MATCH_TIMEOUT_SECONDS
 
 function newRow(run: NewRun, now: Timestamp): Run {
   const demands = canonicalDemands(run.demands)
+  const available_at = run.available_at && run.available_at > now ? run.available_at : null
   return {
     run_id: run.run_id,
     session_id: run.session_id,
@@ -217,10 +258,13 @@ function newRow(run: NewRun, now: Timestamp): Run {
     result: null,
     attempt: 0,
     max_attempts: run.max_attempts ?? 1,
+    retry_delay_seconds: run.retry_delay_seconds ?? null,
+    on_lost: run.on_lost ?? 'fail',
     created_at: now,
     claimed_at: null,
     started_at: null,
     completed_at: null,
-    timeout_at: demands === null ? null : addSeconds(now, timeoutSeconds(run)),
+    available_at,
+    timeout_at: demands === null ? null : addSeconds(available_at ?? now, timeoutSeconds(run)),
   }
 }

@@ -138,6 +138,7 @@ function prepareFeed(orm: Orm) {
       status: runEvents.to_status,
       runner_id: runEvents.runner_id,
       demands: runs.demands,
+      available_at: runs.available_at,
     })
     .from(runEvents)
     .innerJoin(runs, sql`${runs.seq} = ${runEvents.run_seq}`)

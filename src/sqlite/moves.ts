@@ -1,12 +1,18 @@
 /** The column changes that more than one statement makes, each written once. */
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { TERMINAL_STATUSES } from '../queue/run.ts'
+import { RETRY_DELAY_SECONDS_MAX } from '../queue/run-queue.ts'
 import { param } from './statements.ts'
 
-/** Seconds from `now` on, in the form of all times; NULL where the run has no timeout. */
-const renewedTimeout = sql<
-  string | null
->`strftime('%Y-%m-%dT%H:%M:%fZ', ${sql.placeholder('now')}, timeout_seconds || ' seconds')`
+/** An instant and so many seconds each, in the form of all times; NULL where one of them is. */
+export function later(instant: SQL, ...seconds: SQL[]): SQL<string | null> {
+  const modifiers = seconds.map((each) => sql`, ${each} || ' seconds'`)
+  return sql`strftime('%Y-%m-%dT%H:%M:%fZ', ${instant}${sql.join(modifiers)})`
+}
+
+const now = sql`${sql.placeholder('now')}`
+/** NULL where the run has no timeout. */
+const timeoutSeconds = sql.raw('timeout_seconds')
 
 /** Back to the queue as if never claimed: no attempt is counted. */
 export const released = {
@@ -16,29 +22,44 @@ export const released = {
   claim_key: null,
   claimed_at: null,
   attempt: sql`attempt - 1`,
-  timeout_at: renewedTimeout,
+  timeout_at: later(now, timeoutSeconds),
   updated_at: param<string>('now'),
 }
-
-const attemptsLeft = sql.raw(`status <> 'stopping' AND attempt < max_attempts`)
-const ifRetried = (then: unknown, otherwise: unknown) =>
-  sql`CASE WHEN ${attemptsLeft} THEN ${then} ELSE ${otherwise} END`
 
 /**
- * The attempt failed: pending again while attempts are left, else failed. The claim_token stays, by
+ * What the next attempt waits: twice as long each time, and up to a quarter more by a multiplicative
+ * hash, so that runs which failed at one moment (their seqs lie side by side) spread evenly over it.
+ */
+const retryDelay = sql.raw(`printf('%.3f', min(${RETRY_DELAY_SECONDS_MAX},
+  coalesce(retry_delay_seconds, 0) * (1 << min(attempt - 1, 62))
+  * (1 + (seq + attempt * 7919) * 40503 % 65536 / 262144.0)))`)
+
+/**
+ * The attempt is over: pending again where `again` holds, else failed. The claim_token stays, by
  * which a repeated report of the same failure is recognised.
  */
-export const failedAttempt = {
-  status: sql<'pending' | 'failed'>`${ifRetried(sql`'pending'`, sql`'failed'`)}`,
-  error: param<string>('error'),
-  runner_id: sql`${ifRetried(sql`NULL`, sql`runner_id`)}`,
-  claim_key: null,
-  claimed_at: sql`${ifRetried(sql`NULL`, sql`claimed_at`)}`,
-  started_at: sql`${ifRetried(sql`NULL`, sql`started_at`)}`,
-  timeout_at: sql`${ifRetried(renewedTimeout, sql`timeout_at`)}`,
-  completed_at: sql`${ifRetried(sql`NULL`, sql.placeholder('now'))}`,
-  updated_at: param<string>('now'),
+function attemptOver(again: SQL) {
+  const ifAgain = (then: unknown, otherwise: unknown) =>
+    sql`CASE WHEN ${again} THEN ${then} ELSE ${otherwise} END`
+  const none = sql`NULL`
+  return {
+    status: sql<'pending' | 'failed'>`${ifAgain(sql`'pending'`, sql`'failed'`)}`,
+    error: param<string>('error'),
+    runner_id: ifAgain(none, sql`runner_id`),
+    claim_key: null,
+    claimed_at: ifAgain(none, sql`claimed_at`),
+    started_at: ifAgain(none, sql`started_at`),
+    available_at: sql`CASE WHEN ${again} AND retry_delay_seconds > 0 THEN ${later(now, retryDelay)} END`,
+    timeout_at: ifAgain(later(now, retryDelay, timeoutSeconds), sql`timeout_at`),
+    completed_at: ifAgain(none, now),
+    updated_at: param<string>('now'),
+  }
 }
+
+/** A failure that was reported: tried again while attempts are left. */
+export const failedAttempt = attemptOver(sql.raw(`status <> 'stopping' AND attempt < max_attempts`))
+/** The runner of a running run is lost, and may be at it still: tried again only if the run says so. */
+export const lostAttempt = attemptOver(sql.raw(`on_lost = 'requeue' AND attempt < max_attempts`))
 
 /** The run has ended. */
 export const ended = <S extends (typeof TERMINAL_STATUSES)[number]>(status: S) => ({

@@ -6,7 +6,7 @@ import type { RecoverOptions } from '../queue/run-queue.ts'
 import { addSeconds } from '../queue/time.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
-import { ended, failedAttempt, released } from './moves.ts'
+import { ended, lostAttempt, released } from './moves.ts'
 import { runs } from './schema.ts'
 import { param } from './statements.ts'
 
@@ -46,12 +46,7 @@ export function prepareRecovery(orm: Orm, follow: Follow) {
       .where(batch(guards.released))
       .returning(moved)
       .prepare(),
-    fail: orm
-      .update(runs)
-      .set(failedAttempt)
-      .where(batch(guards.failed))
-      .returning(moved)
-      .prepare(),
+    fail: orm.update(runs).set(lostAttempt).where(batch(guards.failed)).returning(moved).prepare(),
     stop: orm
       .update(runs)
       .set(ended('stopped'))

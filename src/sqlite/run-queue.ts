@@ -4,14 +4,15 @@ import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Recovered } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
-import type { RunQueue } from '../queue/run-queue.ts'
-import { addSeconds } from '../queue/time.ts'
+import type { AddBounds, RunQueue } from '../queue/run-queue.ts'
 import { prepareAdd } from './add.ts'
 import { prepareClaims } from './claim.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { prepareLists } from './list.ts'
+import { later } from './moves.ts'
+import { preparePendingCount } from './pending-count.ts'
 import { createPoll } from './poll.ts'
 import { prepareRecovery, RECOVERY_BATCH } from './recover.ts'
 import { prepareReports } from './report.ts'
@@ -32,7 +33,8 @@ interface Parts {
 
 export function createRunQueue(parts: Parts): RunQueue {
   const { orm, lane, follow, stops, sweeps, registry } = parts
-  const { add, retry } = prepareAdd(orm)
+  const pendingCount = preparePendingCount(orm)
+  const { add, retry } = prepareAdd(orm, pendingCount)
   const claims = prepareClaims(orm)
   const poll = createPoll({ registry, stops, claims })
   const reports = prepareReports(orm, follow)
@@ -43,7 +45,10 @@ export function createRunQueue(parts: Parts): RunQueue {
     .update(runs)
     .set({
       demands: param('demands'),
-      timeout_at: param('timeout_at'),
+      timeout_at: later(
+        sql`max(${param('now')}, coalesce(available_at, ''))`,
+        sql`${param('timeout_seconds')}`,
+      ),
       timeout_seconds: param('timeout_seconds'),
       updated_at: param('now'),
     })
@@ -51,14 +56,22 @@ export function createRunQueue(parts: Parts): RunQueue {
     .returning(runColumns)
     .prepare()
 
-  return {
-    add: (run, now) => lane.write(() => add(run, now)),
+  async function bounded<T>(bounds: AddBounds | undefined, operation: () => T): Promise<T> {
+    // Apart, and before: a refusal would undo it, and each one would count all the runs again.
+    if (bounds && bounds.max_pending !== null && !pendingCount.isKept()) {
+      await lane.write(() => pendingCount.keep())
+    }
+    return await lane.write(operation)
+  }
 
-    addMany: (newRuns, now) =>
-      lane.write(() =>
+  return {
+    add: (run, now, bounds) => bounded(bounds, () => add(run, now, bounds)),
+
+    addMany: (newRuns, now, bounds) =>
+      bounded(bounds, () =>
         newRuns.map((run, index) => {
           try {
-            return add(run, now)
+            return add(run, now, bounds)
           } catch (error) {
             if (!(error instanceof QueueError)) throw error
             throw new QueueError(error.code, `run ${index}: ${error.message}`, { facts: { index } })
@@ -81,17 +94,16 @@ export function createRunQueue(parts: Parts): RunQueue {
       return await lane.write(() => stops.takeStops(runner_id, now, resendBefore))
     },
 
-    retry: (run_id, new_run_id, now) => lane.write(() => retry(run_id, new_run_id, now)),
+    retry: (run_id, new_run_id, now, bounds) =>
+      bounded(bounds, () => retry(run_id, new_run_id, now, bounds)),
 
     setDemands: (run_id, wanted, timeout_seconds, now) =>
       lane.write((): Run => {
         const demands = canonicalDemands(wanted)
-        const waits = demands === null ? null : timeout_seconds
         const run = setDemands.get({
           run_id,
           demands: json(demands),
-          timeout_at: waits === null ? null : addSeconds(now, waits),
-          timeout_seconds: waits,
+          timeout_seconds: demands === null ? null : timeout_seconds,
           now,
         })
         if (run) return run
@@ -122,6 +134,8 @@ export function createRunQueue(parts: Parts): RunQueue {
       }
     },
 
+    makeAvailable: (now, limit) => lane.write(() => sweeps.makeAvailable(now, limit)),
+    nextAvailableAt: async () => sweeps.nextAvailableAt(),
     failTimedOut: (now, limit) => lane.write(() => sweeps.failTimedOut(now, limit)),
     releaseUnstarted: (before: Timestamp, now, limit) =>
       lane.write(() => sweeps.releaseUnstarted(before, now, limit)),

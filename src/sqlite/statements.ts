@@ -38,10 +38,13 @@ export const runColumns = {
   result: runs.result,
   attempt: runs.attempt,
   max_attempts: runs.max_attempts,
+  retry_delay_seconds: runs.retry_delay_seconds,
+  on_lost: runs.on_lost,
   created_at: runs.created_at,
   claimed_at: runs.claimed_at,
   started_at: runs.started_at,
   completed_at: runs.completed_at,
+  available_at: runs.available_at,
   timeout_at: runs.timeout_at,
 }
 

@@ -22,6 +22,8 @@ export function prepareStops(orm: Orm, follow: Follow) {
     .set({
       status: sql`CASE WHEN ${isCancelled} THEN ${cancel.to} ELSE ${request_stop.to} END`,
       completed_at: sql`CASE WHEN ${isCancelled} THEN ${now} END`,
+      // A pending run may wait for its time, which will not come now.
+      available_at: null,
       stop_sent_at: null,
       updated_at: param('now'),
     })

@@ -1,5 +1,5 @@
 /**
- * What time brings to runs: time-outs, claims that never started, stops nobody confirmed, runners
+ * What time brings to runs: their time itself, time-outs, claims that never started, stops nobody confirmed, runners
  * that went away. Each is one bounded statement that returns what it changed, so that any number of
  * processes may sweep at once.
  */
@@ -9,7 +9,7 @@ import type { Run, Timestamp } from '../queue/run.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
-import { ended, failedAttempt, released } from './moves.ts'
+import { ended, lostAttempt, released } from './moves.ts'
 import { runs, sessions } from './schema.ts'
 import { param, runColumns, statusIn } from './statements.ts'
 
@@ -21,9 +21,29 @@ export type Sweeps = ReturnType<typeof prepareSweeps>
 
 export function prepareSweeps(orm: Orm, follow: Follow) {
   // INDEXED BY: SQLite would rather walk all pending runs by idx_runs_status_created, and sort them.
+  const waitingForTime = sql.raw(
+    `runs INDEXED BY idx_runs_available WHERE status = 'pending' AND available_at IS NOT NULL`,
+  )
+  const due = orm
+    .update(runs)
+    .set({ available_at: null, updated_at: param('now') })
+    .where(
+      sql`seq IN (
+        SELECT seq FROM ${waitingForTime} AND available_at <= ${param('now')}
+        ORDER BY available_at LIMIT ${param('limit')})`,
+    )
+    .returning(runColumns)
+    .prepare()
+  const nextDue = orm
+    .select({ available_at: sql<Timestamp>`available_at` })
+    .from(waitingForTime)
+    .orderBy(sql`available_at`)
+    .limit(1)
+    .prepare()
+
   const timedOut = orm
     .update(runs)
-    .set({ ...ended(TRANSITIONS.time_out.to), error: ERRORS.noMatch })
+    .set({ ...ended(TRANSITIONS.time_out.to), available_at: null, error: ERRORS.noMatch })
     .where(
       sql`seq IN (
         SELECT seq FROM runs INDEXED BY idx_runs_timeout
@@ -81,7 +101,7 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
     .prepare()
   const failHeld = orm
     .update(runs)
-    .set(failedAttempt)
+    .set(lostAttempt)
     .where(sql`status = 'running' AND ${heldBy}`)
     .returning(runColumns)
     .prepare()
@@ -111,6 +131,9 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
   }
 
   return {
+    makeAvailable: (now: Timestamp, limit: number): Run[] => due.all({ now, limit }),
+    nextAvailableAt: (): Timestamp | null => nextDue.get()?.available_at ?? null,
+
     failTimedOut: (now: Timestamp, limit: number): Run[] =>
       followRuns(timedOut.all({ now, limit }), now),
 

@@ -27,10 +27,13 @@ export function aRun(facts: Partial<RunView> = {}): RunView {
     result: null,
     attempt: 0,
     max_attempts: 1,
+    retry_delay_seconds: null,
+    on_lost: 'fail',
     created_at: '2026-01-31T11:55:00.000Z',
     claimed_at: null,
     started_at: null,
     completed_at: null,
+    available_at: null,
     timeout_at: null,
     ...facts,
   }

@@ -31,10 +31,13 @@ export function describeAdd(setup: Setup): void {
         result: null,
         attempt: 0,
         max_attempts: 1,
+        retry_delay_seconds: null,
+        on_lost: 'fail',
         created_at: clock.now(),
         claimed_at: null,
         started_at: null,
         completed_at: null,
+        available_at: null,
         timeout_at: null,
       })
       expect(await runNow(run)).toEqual(run)

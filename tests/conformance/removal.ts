@@ -45,9 +45,9 @@ export function describeRemoval(setup: Setup): void {
       expect((await sessionNow(run)).status).toBe('failed')
     })
 
-    it('makes the runs at work pending again while attempts are left', async () => {
+    it('makes a run at work pending again that is to be requeued', async () => {
       const { bring, register, claim, runners, runNow, sessionNow, clock } = await setup()
-      const { run, report } = await bring('running', { max_attempts: 2 })
+      const { run, report } = await bring('running', { max_attempts: 2, on_lost: 'requeue' })
       await runners.remove(report.runner_id, clock.now())
       expect(await runNow(run)).toMatchObject({ status: 'pending', runner_id: null })
       expect((await sessionNow(run)).status).toBe('pending')

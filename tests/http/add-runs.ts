@@ -18,10 +18,13 @@ const untouched = {
   claimed_at: null,
   started_at: null,
   completed_at: null,
+  available_at: null,
   timeout_at: null,
   priority: 0,
   attempt: 0,
   max_attempts: 1,
+  retry_delay_seconds: null,
+  on_lost: 'fail',
   result: null,
 }
 

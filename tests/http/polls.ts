@@ -44,6 +44,7 @@ export function describePolls(setup: Setup): void {
           ...{ project_dir: '/p', execution_mode: 'async_poll', priority: 2 },
           ...{ parent_session_id: parent.session_id, scope: { tenant: 'a' } },
           ...{ demands: { hostname: 'alpha', tags: [] }, timeout_at: clock.ahead(293) },
+          ...{ retry_delay_seconds: null, on_lost: 'fail', available_at: null },
           ...{ attempt: 1, max_attempts: 3, error: null, result: null },
           ...{ created_at, claimed_at, started_at: null, completed_at: null },
           ...{ resolved_agent_blueprint: null, claim_token: expect.stringMatching(/^.{16,}$/) },

@@ -19,7 +19,7 @@ async function busyRunner(service: Service) {
   const finished = await service.begin({}, runner_id)
   await service.report('completed', finished)
   const running = await service.begin({}, runner_id)
-  const retried = await service.begin({ max_attempts: 2 }, runner_id)
+  const retried = await service.begin({ max_attempts: 2, on_lost: 'requeue' }, runner_id)
   const stopping = await service.begin({}, runner_id)
   const claimed = await service.hold({}, runner_id)
   await service.post(`/runs/${stopping.run.run_id}/stop`)

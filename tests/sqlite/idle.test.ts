@@ -36,6 +36,8 @@ const NOTHING: [string, (world: World, runner_id: string) => Promise<unknown>][]
         clock.ago(60),
       ),
   ],
+  ['a look at what waits for its time', ({ runs }) => runs.nextAvailableAt()],
+  ['a sweep of what waits for its time', ({ runs, clock }) => runs.makeAvailable(clock.now(), 10)],
   ['a sweep of time-outs', ({ runs, clock }) => runs.failTimedOut(clock.now(), 10)],
   ['a sweep of claims', ({ runs, clock }) => runs.releaseUnstarted(clock.ago(60), clock.now(), 10)],
   [
@@ -52,6 +54,7 @@ it.each(NOTHING)('%s writes nothing', async (_, doNothing) => {
   const world = await openWorld(openFixture)
   const { runner_id } = await world.register()
   await world.add({ demands: { hostname: 'elsewhere', tags: [] } })
+  await world.add({ available_at: world.clock.ahead(10) })
   const Driver = await loadDriver()
   const watcher = new Driver(world.fixture.opener.url.slice('file:'.length))
   onTestFinished(() => void watcher.close())

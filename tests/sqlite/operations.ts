@@ -37,7 +37,8 @@ async function runOperations(world: World, during: During): Promise<void> {
   const parent_session_id = parent.session_id
   await during('add', () => runs.add(parent, now))
   await during('add', () => runs.add(aNewRun({ idempotency }), now))
-  await during('addMany', () => runs.addMany([aNewRun({ parent_session_id })], now))
+  const bounds = { max_pending: 100_000 }
+  await during('addMany', () => runs.addMany([aNewRun({ parent_session_id })], now, bounds))
   const resume = { type: 'resume_session', session_id: parent_session_id } as const
   await during('add', () => runs.add(aNewRun(resume), now))
   const runner = await register({ tags: ['a'] })
@@ -50,7 +51,7 @@ async function runOperations(world: World, during: During): Promise<void> {
   await during('setDemands', () => runs.setDemands(run_id, demands, 60, now))
   await during('stop', () => runs.stop(run_id, now))
   await during('stop', () => runs.stop(run_id, now))
-  await during('retry', () => runs.retry(run_id, uniqueHex(), now))
+  await during('retry', () => runs.retry(run_id, uniqueHex(), now, bounds))
   const { report } = await bring(world, 'claimed')
   await during('start', () => runs.start(report, now))
   await during('start', () => runs.start(report, now))
@@ -67,6 +68,10 @@ async function sweepOperations(world: World, during: During): Promise<void> {
   const { runs, clock } = world
   const now = clock.now()
   for (const status of ['claimed', 'running', 'stopping'] as const) await bring(world, status)
+  const delayed = aNewRun({ demands, available_at: clock.ahead(5) })
+  await during('add', () => runs.add(delayed, now))
+  await during('nextAvailableAt', () => runs.nextAvailableAt())
+  await during('makeAvailable', () => runs.makeAvailable(clock.ahead(5), 10))
   await during('failTimedOut', () => runs.failTimedOut(clock.ahead(600), 10))
   await during('releaseUnstarted', () => runs.releaseUnstarted(now, now, 10))
   await during('settleUnconfirmedStops', () => runs.settleUnconfirmedStops(now, now, 10))

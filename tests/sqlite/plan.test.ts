@@ -49,8 +49,9 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
 
 /** Not tables: rows of the statement itself, and JSON values. */
 const TRANSIENT =
-  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|\S+ VIRTUAL TABLE.*)$/
-const TABLES = 'runs|head|other|sessions|run_events|session_events|runner_signals|runners'
+  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|\S+ VIRTUAL TABLE.*)$/
+const TABLES =
+  'runs|head|other|sessions|parent|child|counters|run_events|session_events|runner_signals|runners'
 const walks = (step: string) =>
   (step.startsWith('SCAN') && !TRANSIENT.test(step)) ||
   step.includes('TEMP B-TREE') ||

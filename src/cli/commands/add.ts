@@ -1,6 +1,14 @@
 import { Command, Option } from 'commander'
 import type { AddRunRequest } from '../../client/index.ts'
-import { EXECUTION_MODES, type ExecutionMode, type JsonObject } from '../../queue/run.ts'
+import {
+  EXECUTION_MODES,
+  type ExecutionMode,
+  type JsonObject,
+  ON_LOST,
+  type OnLost,
+  type Timestamp,
+} from '../../queue/run.ts'
+import { RETRY_DELAY_SECONDS_MAX } from '../../queue/run-queue.ts'
 import type { Context } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import {
@@ -9,6 +17,7 @@ import {
   type DemandedProperties,
   defined,
   demand,
+  instant,
   jsonObject,
   parameter,
   type ServerOptions,
@@ -36,8 +45,12 @@ interface AddOptions extends ServerOptions {
   tag?: string[]
   demand?: DemandedProperties
   priority?: number
+  delay?: number
+  at?: Timestamp
   timeout?: number
   maxAttempts?: number
+  retryDelay?: number
+  onLost?: OnLost
   idempotencyKey?: string
   wait?: true
 }
@@ -80,13 +93,31 @@ export function addCommand(context: Context): Command {
       'higher goes first (default: 0)',
       wholeNumber(-1_000_000, 1_000_000),
     )
+    .addOption(
+      new Option('--delay <seconds>', 'not before so many seconds have passed')
+        .argParser(seconds(0, YEAR_SECONDS))
+        .conflicts('at'),
+    )
+    .option('--at <time>', 'not before this time, in ISO form with its zone', instant)
     .option(
       '--timeout <seconds>',
       'fail it when no runner that meets its demands takes it in time',
       seconds(0.001, YEAR_SECONDS),
     )
-    .option('--max-attempts <n>', 'how often it may be started (default: 1)', wholeNumber(1, 100))
     .option('--idempotency-key <key>', 'add it once, however often this is repeated')
+    .optionsGroup('When it fails:')
+    .option('--max-attempts <n>', 'how often it may be started (default: 1)', wholeNumber(1, 100))
+    .option(
+      '--retry-delay <seconds>',
+      'what the first retry waits; each further one waits twice as long (default: 0)',
+      seconds(0, RETRY_DELAY_SECONDS_MAX),
+    )
+    .addOption(
+      new Option(
+        '--on-lost <what>',
+        'when its runner is lost, which may be at it still: fail, or requeue while attempts are left (default: fail)',
+      ).choices(ON_LOST),
+    )
     .optionsGroup('Server:')
     .action((prompt: string | undefined, options: AddOptions) => add(context, prompt, options))
 }
@@ -125,6 +156,10 @@ async function request(
       scope: options.scope,
       priority: options.priority,
       max_attempts: options.maxAttempts,
+      retry_delay_seconds: options.retryDelay,
+      on_lost: options.onLost,
+      available_at: options.at,
+      delay_seconds: options.delay,
       timeout_seconds: options.timeout,
       idempotency_key: options.idempotencyKey,
     }),

@@ -4,6 +4,7 @@ import type { RunView } from '../../http/views.ts'
 import type { Context } from '../context.ts'
 import { clientOf, defined, type ServerOptions, statuses, wholeNumber } from '../options.ts'
 import { printJson, styleStatus } from '../output.ts'
+import { standing } from '../run-words.ts'
 import { type Column, printTable } from '../table.ts'
 import { relative } from '../text.ts'
 
@@ -62,7 +63,11 @@ async function pages(client: RunqueueClient, limit: number, query: RunListQuery)
 
 const columns = (now: Date): Column<RunView>[] => [
   { title: 'RUN', value: (run) => run.run_id },
-  { title: 'STATUS', value: (run) => run.status, style: styleStatus },
+  {
+    title: 'STATUS',
+    value: (run) => standing(run, now),
+    style: (output, text) => text.replace(/^\w+/, (status) => styleStatus(output, status)),
+  },
   { title: 'CREATED', value: (run) => relative(run.created_at, now) },
   { title: 'SESSION', value: (run) => run.session_id },
   { title: 'AGENT', value: (run) => run.agent_name },

@@ -19,7 +19,7 @@ export function recoverCommand(context: Context): Command {
     .summary('put in order the runs that a server left')
     .description(
       `Puts in order the runs that a server left behind: claimed ones are pending again, running ones
-fail (or are pending again while attempts are left), stopping ones are stopped. It works on the
+fail (or are pending again where their on_lost says so), stopping ones are stopped. It works on the
 database itself, with or without a server on it; a server does the same when it starts.`,
     )
     .addOption(

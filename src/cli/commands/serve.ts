@@ -16,6 +16,7 @@ const VARIABLES = {
   database: 'DATABASE_URL',
   durability: 'DURABILITY',
   recovery: 'RUN_RECOVERY_MODE',
+  maxPending: 'RUN_MAX_PENDING',
   logLevel: 'LOG_LEVEL',
 } as const
 type Flags = { [flag in keyof typeof VARIABLES]?: string }
@@ -47,6 +48,12 @@ export function serveCommand(context: Context): Command {
         '--recovery <mode>',
         'what becomes of runs that an earlier server left (default: stale, env: RUN_RECOVERY_MODE)',
       ).choices(RECOVERY_MODES),
+    )
+    .addOption(
+      new Option(
+        '--max-pending <n>',
+        'with so many runs pending, refuse to take more (default: however many, env: RUN_MAX_PENDING)',
+      ),
     )
     .addOption(
       new Option('--log-level <level>', '(default: info, env: LOG_LEVEL)').choices(LOG_LEVELS),

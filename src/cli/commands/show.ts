@@ -4,7 +4,7 @@ import type { Timestamp } from '../../queue/run.ts'
 import type { Context } from '../context.ts'
 import { clientOf, type ServerOptions } from '../options.ts'
 import { printBlock, printFacts, printJson, styleStatus } from '../output.ts'
-import { ending, hostOf, whyNobodyTakesIt } from '../run-words.ts'
+import { ending, hostOf, standing, whyNobodyTakesIt } from '../run-words.ts'
 import { absoluteAndRelative, oneLine } from '../text.ts'
 
 export function showCommand(context: Context): Command {
@@ -37,7 +37,8 @@ function facts(context: Context, run: RunView, runners: RunnerView[]) {
   const time = (at: Timestamp | null) => at && absoluteAndRelative(at, now())
   const text = (value: string | null) => value && oneLine(value)
   const waiting = run.status === 'pending'
-  const status = ending(run).replace(run.status, styleStatus(stdout, run.status))
+  const words = waiting ? standing(run, now()) : ending(run)
+  const status = words.replace(run.status, styleStatus(stdout, run.status))
   const host = hostOf(run, runners)
   const facts: [title: string, value: string | null][] = [
     ['Run', run.run_id],
@@ -56,10 +57,13 @@ function facts(context: Context, run: RunView, runners: RunnerView[]) {
     ],
     ['Priority', String(run.priority)],
     ['Attempt', `${run.attempt} of ${run.max_attempts}`],
+    ['Retry delay', run.retry_delay_seconds === null ? null : `${run.retry_delay_seconds}s`],
+    ['On lost', run.max_attempts > 1 ? run.on_lost : null],
     ['Created', time(run.created_at)],
     ['Claimed', time(run.claimed_at)],
     ['Started', time(run.started_at)],
     ['Ended', time(run.completed_at)],
+    ['Available', time(run.available_at)],
     ['Times out', waiting ? time(run.timeout_at) : null],
   ]
   return facts

@@ -102,6 +102,7 @@ export function shared(setup: Setup): () => Promise<Service> {
 const CONFIG: Deps['config'] = {
   corsOrigins: [],
   heartbeatIntervalSeconds: 60,
+  maxPending: null,
   noMatchTimeoutSeconds: 300,
   // Polls that find nothing are over at once, unless a test wants to wait.
   pollTimeoutSeconds: 0.02,
