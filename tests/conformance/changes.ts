@@ -89,6 +89,20 @@ export function describeChanges(setup: Setup): void {
       await soon(() => expect(heard.runs()).toEqual([{ run_id, status: 'pending', demands }]))
     })
 
+    it('tells of a run that waits for its time, and again when that has come', async () => {
+      const { add, open, runs, clock } = await setup()
+      const heard: [string, string, string | null][] = []
+      const { changes } = await open()
+      const told: Parameters<Changes['subscribe']>[0] = (news) => {
+        for (const run of news.runs) heard.push([run.run_id, run.status, run.available_at])
+      }
+      onTestFinished(changes.subscribe(told))
+      const { run_id, available_at } = await add({ available_at: clock.ahead(5) })
+      await soon(() => expect(heard).toEqual([[run_id, 'pending', available_at]]))
+      await runs.makeAvailable(clock.advance(5), 10)
+      await soon(() => expect(heard[1]).toEqual([run_id, 'pending', null]))
+    })
+
     it('tells of a runner that is asked to stop a run', async () => {
       const { bring, open, runs, clock } = await setup()
       const heard = listen((await open()).changes)

@@ -5,6 +5,7 @@
 import { describe } from 'vitest'
 import { describeAdd } from './add.ts'
 import { describeAddMany } from './add-many.ts'
+import { describeAvailable } from './available.ts'
 import { describeChanges } from './changes.ts'
 import { describeClaim } from './claim.ts'
 import { describeClaimAgain } from './claim-again.ts'
@@ -14,12 +15,16 @@ import { describeConcurrency } from './concurrency.ts'
 import type { OpenFixture } from './fixture.ts'
 import { describeIdempotency } from './idempotency.ts'
 import { describeLists } from './lists.ts'
+import { describeMaxPending } from './max-pending.ts'
+import { describeOnLost } from './on-lost.ts'
+import { describeParents } from './parents.ts'
 import { describePoll } from './poll.ts'
 import { describeRecovery } from './recovery.ts'
 import { describeRemoval } from './removal.ts'
 import { describeReports } from './reports.ts'
 import { describeResume } from './resume.ts'
 import { describeRetry } from './retry.ts'
+import { describeRetryDelay } from './retry-delay.ts'
 import { describeRunners } from './runners.ts'
 import { describeSessionResult } from './session-result.ts'
 import { describeSessionStop } from './session-stop.ts'
@@ -35,6 +40,8 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeResume,
   describeIdempotency,
   describeAddMany,
+  describeMaxPending,
+  describeParents,
   describeClaim,
   describeClaimMatch,
   describeClaimAgain,
@@ -43,12 +50,15 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeTransitions,
   describeReports,
   describeStop,
+  describeAvailable,
   describeRetry,
+  describeRetryDelay,
   describeSetDemands,
   describeSweep,
   describeRecovery,
   describeRunners,
   describeRemoval,
+  describeOnLost,
   describeSessions,
   describeSessionStop,
   describeSessionResult,
