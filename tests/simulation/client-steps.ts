@@ -1,12 +1,22 @@
 /** What clients do. */
+import type { NewRun } from '../../src/queue/run.ts'
+import type { AddBounds } from '../../src/queue/run-queue.ts'
 import { type Situation, type Step, someDemands } from './step.ts'
 
+/** From none to one whose double is more than a run ever waits. */
+const RETRY_DELAYS = [0, 0.5, 7, 40, 50_000]
 /** Deleting begins when there are so many. */
 const SESSIONS_KEPT = 50
 
-export function add({ random, clock, next }: Situation): Step {
+/** Now and then a bound that is just reached, or just not. */
+function someBounds({ model, random }: Situation): AddBounds {
+  if (!random.oneIn(4)) return { max_pending: null }
+  return { max_pending: model.where('pending').length + random.below(4) }
+}
+
+function newRun({ random, clock, next }: Situation): NewRun {
   const id = next()
-  const run = {
+  return {
     run_id: `run_${id}`,
     // Now and then a session that may be there already.
     session_id: `ses_${random.oneIn(20) ? random.below(id) : id}`,
@@ -15,34 +25,46 @@ export function add({ random, clock, next }: Situation): Step {
     demands: someDemands(random),
     priority: random.below(3),
     max_attempts: 1 + random.below(3),
+    retry_delay_seconds: random.oneIn(2) ? (random.pick(RETRY_DELAYS) ?? null) : null,
+    on_lost: random.oneIn(2) ? 'requeue' : 'fail',
+    available_at: random.oneIn(4) ? clock.ahead(random.below(60_000) / 1000 - 5) : null,
     timeout_seconds: 60 + random.below(600),
   }
-  const now = clock.now()
+}
+
+export function add(situation: Situation): Step {
+  const [run, bounds, now] = [newRun(situation), someBounds(situation), situation.clock.now()]
   return {
     operation: 'add',
-    given: run,
-    onEngine: async ({ runs }) => void (await runs.add(run, now)),
-    onModel: (model) => model.add(run, now),
+    given: { run, bounds },
+    onEngine: async ({ runs }) => void (await runs.add(run, now, bounds)),
+    onModel: (model) => model.add(run, now, bounds),
+  }
+}
+
+export function addMany(situation: Situation): Step {
+  const batch = Array.from({ length: situation.random.below(4) }, () => newRun(situation))
+  const [bounds, now] = [someBounds(situation), situation.clock.now()]
+  return {
+    operation: 'addMany',
+    given: { batch, bounds },
+    onEngine: async ({ runs }) => void (await runs.addMany(batch, now, bounds)),
+    onModel: (model) => model.addMany(batch, now, bounds),
   }
 }
 
 /** One run at a time: which of several decides on the session is told in the conformance tests. */
-export function resume({ model, random, clock, next }: Situation): Step | null {
+export function resume(situation: Situation): Step | null {
+  const { model, random, clock } = situation
   const session_id = random.pick([...model.sessions.keys(), 'ses_unknown']) ?? ''
   if (model.activeOf(session_id)) return null
-  const demands = someDemands(random)
-  const run = {
-    run_id: `run_${next()}`,
-    type: 'resume_session' as const,
-    parameters: { prompt: 'again' },
-    ...{ session_id, demands },
-  }
-  const now = clock.now()
+  const run = { ...newRun(situation), type: 'resume_session' as const, session_id }
+  const [bounds, now] = [someBounds(situation), clock.now()]
   return {
     operation: 'resume',
-    given: run,
-    onEngine: async ({ runs }) => void (await runs.add(run, now)),
-    onModel: (model) => model.add(run, now),
+    given: { run, bounds },
+    onEngine: async ({ runs }) => void (await runs.add(run, now, bounds)),
+    onModel: (model) => model.add(run, now, bounds),
   }
 }
 
@@ -84,15 +106,17 @@ export function deleteSession({ model, random }: Situation): Step | null {
   }
 }
 
-export function retry({ model, random, clock, next }: Situation): Step {
+export function retry(situation: Situation): Step {
+  const { model, random, clock, next } = situation
   const ended = model.where('failed', 'stopped')
   const run = random.pick(random.oneIn(4) ? model.runs : ended)
   const [run_id, new_run_id, now] = [run?.run_id ?? 'run_unknown', `run_${next()}`, clock.now()]
+  const bounds = someBounds(situation)
   return {
     operation: 'retry',
-    given: { run_id, new_run_id },
-    onEngine: async ({ runs }) => void (await runs.retry(run_id, new_run_id, now)),
-    onModel: (model) => model.retry(run_id, new_run_id, now),
+    given: { run_id, new_run_id, bounds },
+    onEngine: async ({ runs }) => void (await runs.retry(run_id, new_run_id, now, bounds)),
+    onModel: (model) => model.retry(run_id, new_run_id, now, bounds),
   }
 }
 

@@ -11,7 +11,12 @@ import {
   type RunStatus,
   type Timestamp,
 } from '../../src/queue/run.ts'
-import { type Claim, MATCH_TIMEOUT_SECONDS, type Report } from '../../src/queue/run-queue.ts'
+import {
+  type AddBounds,
+  type Claim,
+  MATCH_TIMEOUT_SECONDS,
+  type Report,
+} from '../../src/queue/run-queue.ts'
 import type { NewRunner } from '../../src/queue/runner.ts'
 import type { SessionStatus } from '../../src/queue/session.ts'
 import { TRANSITIONS } from '../../src/queue/transitions.ts'
@@ -42,7 +47,12 @@ export class Model extends State {
     )
   }
 
-  add(given: NewRun, now: Timestamp): void {
+  #refuseWhenFull({ max_pending }: AddBounds): void {
+    if (max_pending !== null && this.where('pending').length >= max_pending) refuse('queue_full')
+  }
+
+  add(given: NewRun, now: Timestamp, bounds: AddBounds): void {
+    this.#refuseWhenFull(bounds)
     const { session_id } = given
     if (given.type === 'start_session') {
       if (this.sessions.has(session_id)) refuse('session_exists')
@@ -53,6 +63,19 @@ export class Model extends State {
     }
     const timeout_seconds = given.timeout_seconds ?? MATCH_TIMEOUT_SECONDS
     this.insert({ ...given, timeout_seconds }, canonicalDemands(given.demands), now)
+  }
+
+  /** All or none. */
+  addMany(given: NewRun[], now: Timestamp, bounds: AddBounds): void {
+    const [runs, sessions] = [[...this.runs], structuredClone([...this.sessions])]
+    try {
+      for (const run of given) this.add(run, now, bounds)
+    } catch (error) {
+      this.runs = runs
+      this.sessions.clear()
+      for (const [session_id, session] of sessions) this.sessions.set(session_id, session)
+      throw error
+    }
   }
 
   claim(claim: Claim, now: Timestamp): [string, string | null][] {
@@ -74,7 +97,8 @@ export class Model extends State {
     if (!runner || runner.marked) return []
     const offer = { ...runner, tags: runner.tags ?? [] }
     return this.runs
-      .filter((run) => run.status === 'pending' && satisfies(offer, run.demands))
+      .filter((run) => run.status === 'pending' && run.available_at === null)
+      .filter((run) => satisfies(offer, run.demands))
       .sort(claimOrder)
       .slice(0, claim.limit)
       .map((run, i) => {
@@ -173,10 +197,11 @@ export class Model extends State {
     return ids(due)
   }
 
-  retry(run_id: string, new_run_id: string, now: Timestamp): void {
+  retry(run_id: string, new_run_id: string, now: Timestamp, bounds: AddBounds): void {
     const run = this.run(run_id)
     if (run.status !== 'failed' && run.status !== 'stopped') refuse('run_wrong_status')
     if (this.activeOf(run.session_id)) refuse('session_active')
+    this.#refuseWhenFull(bounds)
     if (this.sessions.get(run.session_id)?.status !== 'stopping') {
       this.follow(run.session_id, 'pending', now)
     }
@@ -188,7 +213,8 @@ export class Model extends State {
     if (run.status !== 'pending') refuse('run_wrong_status')
     run.demands = demands
     run.timeout_seconds = seconds
-    renewTimeout(run, now)
+    const { available_at } = run
+    renewTimeout(run, available_at !== null && available_at > now ? available_at : now)
   }
 
   register(runner: NewRunner, now: Timestamp, staleBefore: Timestamp): void {

@@ -5,6 +5,19 @@ import type { RecoverOptions } from '../../src/queue/run-queue.ts'
 import { addSeconds } from '../../src/queue/time.ts'
 import { ids, type ModelRun, type State } from './state.ts'
 
+export function makeAvailable(state: State, now: Timestamp): string[] {
+  const due = state
+    .where('pending')
+    .filter(({ available_at }) => available_at !== null && available_at <= now)
+  for (const run of due) run.available_at = null
+  return ids(due)
+}
+
+export function nextAvailableAt(state: State): Timestamp | null {
+  const times = state.where('pending').flatMap(({ available_at }) => available_at ?? [])
+  return times.sort()[0] ?? null
+}
+
 export function failTimedOut(state: State, now: Timestamp): string[] {
   const late = state
     .where('pending')
@@ -41,7 +54,7 @@ export function removeRunner(state: State, runner_id: string, now: Timestamp): s
     if (run.status === 'claimed') {
       state.release(run, now)
       state.follow(run.session_id, 'pending', now)
-    } else if (run.status === 'running') state.failAttempt(run, ERRORS.runnerLost, now)
+    } else if (run.status === 'running') state.loseAttempt(run, ERRORS.runnerLost, now)
     else state.end(run, 'stopped', now)
   }
   for (const [session_id, session] of state.sessions) {
@@ -78,7 +91,7 @@ export function recover(
   if (options.dryRun) return found
   const error = mode === 'stale' ? ERRORS.restartedStale : ERRORS.restartedAll
   for (const run of claimed) state.release(run, now)
-  for (const run of running) state.failAttempt(run, error, now)
+  for (const run of running) state.loseAttempt(run, error, now)
   for (const run of stopping) state.end(run, 'stopped', now)
   return found
 }

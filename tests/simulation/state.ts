@@ -1,6 +1,7 @@
 /** What the model remembers, and the moves that operations and sweeps are made of. */
 import type { Demands } from '../../src/queue/demands.ts'
 import type { NewRun, Run, RunStatus, Timestamp } from '../../src/queue/run.ts'
+import { RETRY_DELAY_SECONDS_MAX } from '../../src/queue/run-queue.ts'
 import type { NewRunner } from '../../src/queue/runner.ts'
 import type { SessionStatus } from '../../src/queue/session.ts'
 import { addSeconds } from '../../src/queue/time.ts'
@@ -9,7 +10,7 @@ import { addSeconds } from '../../src/queue/time.ts'
 export const COMPARED = [
   ...['run_id', 'session_id', 'status', 'runner_id', 'priority', 'demands', 'error'],
   ...['attempt', 'max_attempts', 'created_at', 'claimed_at', 'started_at', 'completed_at'],
-  'timeout_at',
+  ...['retry_delay_seconds', 'on_lost', 'available_at', 'timeout_at'],
 ] as (keyof Run)[]
 
 export interface ModelRun extends Run {
@@ -18,6 +19,8 @@ export interface ModelRun extends Run {
   timeout_seconds: number
   stop_requested_at: Timestamp
   stop_sent_at: Timestamp | null
+  /** It waits for a retry, until an instant between these which only the engine knows yet. */
+  available_within: [from: Timestamp, to: Timestamp] | null
 }
 
 export interface ModelSession {
@@ -48,13 +51,16 @@ export class State {
     now: Timestamp,
   ): void {
     const { run_id, session_id, priority = 0, max_attempts = 1, timeout_seconds } = given
+    const { retry_delay_seconds = null, on_lost = 'fail' } = given
+    const available_at = given.available_at && given.available_at > now ? given.available_at : null
     const run = {
       ...{ run_id, session_id, priority, max_attempts, timeout_seconds, demands },
+      ...{ retry_delay_seconds, on_lost, available_at, available_within: null },
       ...{ status: 'pending', attempt: 0, created_at: now, timeout_at: null },
       ...{ runner_id: null, error: null, claim_token: null, claim_key: null },
       ...{ claimed_at: null, started_at: null, completed_at: null, stop_sent_at: null },
     } as ModelRun
-    renewTimeout(run, now)
+    renewTimeout(run, available_at ?? now)
     this.runs.push(run)
   }
 
@@ -70,24 +76,52 @@ export class State {
   }
 
   failAttempt(run: ModelRun, error: string, now: Timestamp): void {
+    this.#attemptOver(run, run.status !== 'stopping', error, now)
+  }
+
+  loseAttempt(run: ModelRun, error: string, now: Timestamp): void {
+    this.#attemptOver(run, run.on_lost === 'requeue', error, now)
+  }
+
+  #attemptOver(run: ModelRun, mayRetry: boolean, error: string, now: Timestamp): void {
     Object.assign(run, { error, claim_key: null })
-    if (run.status === 'stopping' || run.attempt >= run.max_attempts) {
+    if (!mayRetry || run.attempt >= run.max_attempts) {
       this.end(run, 'failed', now)
       return
     }
     Object.assign(run, { status: 'pending', runner_id: null, claimed_at: null, started_at: null })
     renewTimeout(run, now)
+    const delay = (run.retry_delay_seconds ?? 0) * 2 ** (run.attempt - 1)
+    const after = (seconds: number) => addSeconds(now, Math.min(RETRY_DELAY_SECONDS_MAX, seconds))
+    if (delay > 0) run.available_within = [after(delay), after(delay * 1.25)]
     this.follow(run.session_id, 'pending', now)
   }
 
+  /** The engine spreads retries as it likes, though only within bounds. */
+  settleRetries(stored: Run[]): void {
+    for (const run of this.runs) {
+      if (run.available_within === null) continue
+      const [from, to] = run.available_within
+      const available_at = stored.find(({ run_id }) => run_id === run.run_id)?.available_at ?? ''
+      if (available_at < from || available_at > to) {
+        throw new Error(
+          `${run.run_id} is available at '${available_at}', not from ${from} to ${to}`,
+        )
+      }
+      Object.assign(run, { available_at, available_within: null })
+      renewTimeout(run, available_at)
+    }
+  }
+
   end(run: ModelRun, status: 'completed' | 'failed' | 'stopped', now: Timestamp): void {
-    Object.assign(run, { status, completed_at: now })
+    Object.assign(run, { status, completed_at: now, available_at: null })
     this.follow(run.session_id, status === 'completed' ? 'finished' : status, now)
   }
 }
 
 export const ids = (runs: ModelRun[]): string[] => runs.map(({ run_id }) => run_id)
 
-export function renewTimeout(run: ModelRun, now: Timestamp): void {
-  run.timeout_at = run.demands === null ? null : addSeconds(now, run.timeout_seconds)
+/** @param since when it is claimable from */
+export function renewTimeout(run: ModelRun, since: Timestamp): void {
+  run.timeout_at = run.demands === null ? null : addSeconds(since, run.timeout_seconds)
 }

@@ -9,6 +9,7 @@ type Choose = (now: Situation) => Step | null
 
 const OPERATIONS: Record<string, { weight: number; choose: Choose }> = {
   add: { weight: 20, choose: client.add },
+  addMany: { weight: 4, choose: client.addMany },
   resume: { weight: 6, choose: client.resume },
   claim: { weight: 25, choose: runner.claim },
   release: { weight: 4, choose: runner.release },
@@ -26,7 +27,8 @@ const OPERATIONS: Record<string, { weight: number; choose: Choose }> = {
   heartbeat: { weight: 12, choose: (now) => runner.onRunner(now, 'heartbeat') },
   deregister: { weight: 1, choose: (now) => runner.onRunner(now, 'deregister') },
   removeRunner: { weight: 2, choose: runner.removeRunner },
-  sweep: { weight: 6, choose: time.sweep },
+  sweep: { weight: 9, choose: time.sweep },
+  lookAhead: { weight: 2, choose: time.lookAhead },
   recover: { weight: 1, choose: time.recover },
 }
 const WEIGHTS = Object.fromEntries(

@@ -13,6 +13,12 @@ type Sweep = (engine: Engine, before: Timestamp, now: Timestamp) => Promise<stri
 type SweepOfModel = (model: Model, before: Timestamp, now: Timestamp) => string[]
 const SWEEPS: [string, number, Sweep, SweepOfModel][] = [
   [
+    'makeAvailable',
+    0,
+    async ({ runs }, _, now) => idsOf(await runs.makeAvailable(now, ALL)),
+    (model, _, now) => time.makeAvailable(model, now),
+  ],
+  [
     'failTimedOut',
     0,
     async ({ runs }, _, now) => idsOf(await runs.failTimedOut(now, ALL)),
@@ -49,6 +55,15 @@ export function sweep({ random, clock }: Situation): Step | null {
     given: before,
     onEngine: (engine) => onEngine(engine, before, now),
     onModel: (model) => onModel(model, before, now).sort(),
+  }
+}
+
+export function lookAhead(): Step {
+  return {
+    operation: 'nextAvailableAt',
+    given: null,
+    onEngine: ({ runs }) => runs.nextAvailableAt(),
+    onModel: (model) => time.nextAvailableAt(model),
   }
 }
 
