@@ -23,6 +23,7 @@ const DEFAULTS = {
   removeThresholdSeconds: 600,
   lifecycleIntervalSeconds: 30,
   noMatchTimeoutSeconds: 300,
+  maxPending: null,
   claimTimeoutSeconds: 60,
   recoveryMode: 'stale',
   recoveryThresholdSeconds: 300,
@@ -53,6 +54,8 @@ const GOOD: [variable: string, value: string, field: string, parsed: unknown][] 
   ['RUNNER_REMOVE_THRESHOLD', '120', 'removeThresholdSeconds', 120],
   ['RUNNER_LIFECYCLE_INTERVAL', '1', 'lifecycleIntervalSeconds', 1],
   ['RUN_NO_MATCH_TIMEOUT', '0', 'noMatchTimeoutSeconds', 0],
+  ['RUN_MAX_PENDING', '1', 'maxPending', 1],
+  ['RUN_MAX_PENDING', '10000', 'maxPending', 10_000],
   ['RUN_CLAIM_TIMEOUT', ' 5 ', 'claimTimeoutSeconds', 5],
   ['RUN_SWEEP_INTERVAL', '0.1', 'sweepIntervalSeconds', 0.1],
   ['RUN_RECOVERY_MODE', 'none', 'recoveryMode', 'none'],
@@ -80,7 +83,14 @@ describe('parseConfig', () => {
   })
 
   test('a variable that is set but empty counts as not set', () => {
-    const names = [...Object.keys(WORDS), ...SECONDS, 'HOST', 'PORT', 'DATABASE_URL']
+    const names = [
+      ...Object.keys(WORDS),
+      ...SECONDS,
+      'HOST',
+      'PORT',
+      'DATABASE_URL',
+      'RUN_MAX_PENDING',
+    ]
     const empty = Object.fromEntries(names.map((name, index) => [name, index % 2 ? '' : '  ']))
     expect(parseConfig(empty)).toMatchObject(DEFAULTS)
   })
@@ -107,8 +117,14 @@ describe('parseConfig', () => {
 
   test.each(['-1', '65536', '8765.5', 'http', '1e3', '0x1f'])('PORT=%s', (value) => {
     const [mistake, ...others] = mistakesOf({ PORT: value })
-    expect(mistake).toMatch(/^PORT must be a (whole )?number from 0 to 65535, not '/)
+    expect(mistake).toMatch(/^PORT must be a whole number from 0 to 65535, not '/)
     expect(others).toEqual([])
+  })
+
+  test.each(['0', '-1', '2.5', '1e3', 'none', '10k'])('RUN_MAX_PENDING=%s', (value) => {
+    expect(mistakesOf({ RUN_MAX_PENDING: value })).toEqual([
+      `RUN_MAX_PENDING must be a whole number from 1 to 1000000000, not '${value}'`,
+    ])
   })
 
   test.each(Object.entries(WORDS))('%s: a word that is none of %s', (variable, words) => {

@@ -48,6 +48,7 @@ test('every option arrives under its name', async () => {
     ...['--new-session', 'ses_n', '--mode', 'async_callback', '--scope', '{"user":1}'],
     ...['--tag', 'gpu', '-t', 'eu', '--demand', 'hostname=h', '-d', 'executor_type=shell'],
     ...['--priority', '-5', '--timeout', '0.5', '--max-attempts', '3', '--idempotency-key', 'k'],
+    ...['--retry-delay', '2.5', '--on-lost', 'requeue', '--delay', '60'],
   ]
   expect(await sent(typed)).toEqual({
     type: 'start_session',
@@ -62,7 +63,16 @@ test('every option arrives under its name', async () => {
     priority: -5,
     timeout_seconds: 0.5,
     max_attempts: 3,
+    retry_delay_seconds: 2.5,
+    on_lost: 'requeue',
+    delay_seconds: 60,
     idempotency_key: 'k',
+  })
+})
+
+test('--at takes a time in any zone', async () => {
+  expect(await sent(['hello', '--at', '2026-02-01T08:00:00+01:00'])).toMatchObject({
+    available_at: '2026-02-01T07:00:00.000Z',
   })
 })
 
@@ -110,6 +120,11 @@ test.each([
   [['--demand', 'os=linux'], 'one of hostname, project_dir, executor_type, executor_profile'],
   [['--demand', 'hostname='], 'PROPERTY=VALUE'],
   [['--demand', 'hostname=a', '--demand', 'hostname=b'], 'hostname is a already'],
+  [['--retry-delay', '86401'], 'seconds, from 0 to 86400'],
+  [['--on-lost', 'retry'], 'fail, requeue'],
+  [['--delay', '-1'], 'seconds, from 0 to'],
+  [['--at', '2026-02-01T08:00:00'], 'an ISO time with its zone'],
+  [['--at', '2026-02-01T08:00:00Z', '--delay', '5'], 'cannot be used with'],
   [['--param', 'alone'], 'KEY=VALUE'],
   [['--parameters', '[1]'], 'a JSON object'],
   [['--scope', '{'], 'a JSON object'],

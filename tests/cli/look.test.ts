@@ -131,6 +131,20 @@ test('show: a pending run says what it waits for', async () => {
   expect(stdout).toMatch(/^Times out +2026-01-31 12:05:00 UTC \(in 5m\)$/m)
 })
 
+test('a run that waits for its time: list and show say when that comes', async () => {
+  const today = aRun({ available_at: '2026-01-31T14:02:10.500Z' })
+  const later = aRun({ available_at: '2026-02-01T14:02:10.500Z', max_attempts: 3 })
+  const { stdout } = await cli(['list'], scriptedServer({ runs: [today, later] }))
+  expect(stdout).toContain(' pending, available at 14:02:10 UTC ')
+  expect(stdout).toContain(' pending, available at 2026-02-01 14:02:10 UTC ')
+  const looks = [{ ...later, retry_delay_seconds: 2.5, on_lost: 'requeue' as const }]
+  const shown = (await cli(['show', 'run_1'], scriptedServer({ looks }))).stdout
+  expect(shown).toMatch(/^Status +pending, available at 2026-02-01 14:02:10 UTC$/m)
+  expect(shown).toMatch(/^Retry delay +2.5s$/m)
+  expect(shown).toMatch(/^On lost +requeue$/m)
+  expect(shown).toMatch(/^Available +2026-02-01 14:02:10 UTC \(in 1d\)$/m)
+})
+
 test('runners: what each offers and when it was last seen', async () => {
   const runners = [
     aRunner({ executor_profile: 'coder', tags: ['eu', 'gpu'], require_matching_tags: true }),

@@ -7,6 +7,8 @@ import type { OpenFixture } from '../conformance/fixture.ts'
 import { describeAddRuns } from './add-runs.ts'
 import { describeAddingMany } from './adding-many.ts'
 import { describeBadInput } from './bad-input.ts'
+import { describeDelays } from './delays.ts'
+import { describeFullQueue } from './full-queue.ts'
 import { describeGeneral } from './general.ts'
 import { describeLostClients } from './lost-clients.ts'
 import { describePolls } from './polls.ts'
@@ -24,6 +26,8 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeGeneral,
   describeAddRuns,
   describeAddingMany,
+  describeDelays,
+  describeFullQueue,
   describeRuns,
   describeStoppingRuns,
   describeRegistry,

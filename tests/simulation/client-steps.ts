@@ -3,8 +3,8 @@ import type { NewRun } from '../../src/queue/run.ts'
 import type { AddBounds } from '../../src/queue/run-queue.ts'
 import { type Situation, type Step, someDemands } from './step.ts'
 
-/** From none to one whose double is more than a run ever waits. */
-const RETRY_DELAYS = [0, 0.5, 7, 40, 50_000]
+/** From none to one that with its jitter is mostly more than a run ever waits. */
+const RETRY_DELAYS = [0, 0.5, 7, 40, 80_000]
 /** Deleting begins when there are so many. */
 const SESSIONS_KEPT = 50
 

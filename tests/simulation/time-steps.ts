@@ -2,6 +2,7 @@
 import type { Engine } from '../../src/queue/engine.ts'
 import { RECOVERY_MODES } from '../../src/queue/recovery.ts'
 import type { Timestamp } from '../../src/queue/run.ts'
+import { secondsBetween } from '../../src/queue/time.ts'
 import type { Model } from './model.ts'
 import * as time from './passing-time.ts'
 import { idsOf, type Situation, type Step } from './step.ts'
@@ -45,10 +46,15 @@ const SWEEPS: [string, number, Sweep, SweepOfModel][] = [
   ],
 ]
 
-export function sweep({ random, clock }: Situation): Step | null {
+export function sweep({ model, random, clock }: Situation): Step | null {
   const chosen = random.pick(SWEEPS)
   if (!chosen) return null
   const [operation, age, onEngine, onModel] = chosen
+  // Now and then at the very moment that a run waits for.
+  const wait = secondsBetween(clock.now(), time.nextAvailableAt(model) ?? clock.now())
+  if (operation === 'makeAvailable' && wait > 0 && wait < 100 && random.oneIn(3)) {
+    clock.advance(wait)
+  }
   const [before, now] = [clock.ago(age), clock.now()]
   return {
     operation,
