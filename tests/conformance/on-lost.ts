@@ -12,7 +12,14 @@ const recover =
   ({ runs, clock }) =>
     runs.recover(mode, { thresholdSeconds: 0, aliveSince: clock.now() }, clock.now())
 
+const toldToGo: Lose = async ({ runners, runs, clock }, { report }) => {
+  const { runner_id } = report
+  await runners.deregister(runner_id, clock.now())
+  await runs.poll({ runner_id, limit: 1, claim_key: null, tokens: ['t'] }, clock.now(), clock.now())
+}
+
 const LOSSES: [string, Lose][] = [
+  ['told to go', toldToGo],
   ['removed', ({ runners, clock }, { report }) => runners.remove(report.runner_id, clock.now())],
   ['silent', ({ runners, clock }) => runners.removeLost(clock.now(), clock.now(), 10)],
   ['found gone at a start (stale)', recover('stale')],
