@@ -159,7 +159,7 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     if (pending < max_pending) return
     throw new QueueError(
       'queue_full',
-      `The queue is full: ${pending} runs are pending, ${max_pending} may be`,
+      `The queue is full: ${pending} runs are pending, and at most ${max_pending} may be`,
     )
   }
 

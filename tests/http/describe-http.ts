@@ -21,6 +21,7 @@ import { describeSessions } from './sessions.ts'
 import { describeStoppingRuns } from './stopping-runs.ts'
 import { type Setup, setupOf } from './support/service.ts'
 import { describeWaiting } from './waiting.ts'
+import { describeWaitingForTime } from './waiting-for-time.ts'
 
 const SUBJECTS: ((setup: Setup) => void)[] = [
   describeGeneral,
@@ -40,7 +41,11 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
 ]
 
 /** Apart, for a file of its own: these wait more than they work. */
-const WAITING: ((setup: Setup) => void)[] = [describeWaiting, describeLostClients]
+const WAITING: ((setup: Setup) => void)[] = [
+  describeWaiting,
+  describeWaitingForTime,
+  describeLostClients,
+]
 
 export function describeHttp(name: string, openFixture: OpenFixture): void {
   describe(name, () => {

@@ -70,20 +70,6 @@ export function describeWaiting(setup: Setup): void {
       expect((await promptly(Promise.all(polls)))[0]?.body.run.run_id).toBe(run_id)
     })
 
-    test('is not woken for a run that waits for its time; it is when that has come', async () => {
-      const { counts, wrap } = counting()
-      const service = await setup({ ...WAITING, wrap })
-      const { polls } = await waitingRunners(service, ['a', 'b'])
-      const looked = counts.claims
-      const { run_id } = await service.addRun({ delay_seconds: 10 })
-      // Told after it: when this one is taken, that one was passed over.
-      const told = await service.addRun({ additional_demands: { hostname: 'b' } })
-      expect((await promptly(polls[1] as Promise<RunAnswer>)).body.run.run_id).toBe(told.run_id)
-      expect(counts.claims - looked).toBe(1)
-      await service.engine.runs.makeAvailable(service.clock.advance(10), 10)
-      expect((await promptly(Promise.all(polls)))[0]?.body.run.run_id).toBe(run_id)
-    })
-
     test('gets a run that another connection adds', async () => {
       const service = await setup(WAITING)
       const other = await service.another()
