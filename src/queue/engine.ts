@@ -3,6 +3,7 @@ import type { RunStatus, Timestamp } from './run.ts'
 import type { RunQueue } from './run-queue.ts'
 import type { Runners } from './runners.ts'
 import type { Sessions } from './sessions.ts'
+import type { Storage } from './storage.ts'
 
 /**
  * - `full`: a commit is on the disk before it is acknowledged.
@@ -16,6 +17,7 @@ export interface Engine {
   readonly runs: RunQueue
   readonly sessions: Sessions
   readonly runners: Runners
+  readonly storage: Storage
   readonly changes: Changes
   /** Finishes the writes at hand and closes the connections. */
   close(): Promise<void>

@@ -10,6 +10,13 @@ export const SESSION_STATUSES = [
   'failed',
 ] as const
 export type SessionStatus = (typeof SESSION_STATUSES)[number]
+/** Somebody works with it, or may go on with it: what it needs for that is kept. */
+export const AT_HAND_STATUSES = [
+  'pending',
+  'running',
+  'idle',
+  'stopping',
+] as const satisfies readonly SessionStatus[]
 
 /** A conversation that runs belong to: started by one run, resumed by later ones. */
 export interface Session {

@@ -32,14 +32,28 @@ export class Checkpointer {
     this.#commits += 1
     if (this.#commits < COMMITS_BETWEEN_LOOKS || this.#busy) return
     this.#commits = 0
-    const { log, checkpointed } = this.#walSize()
-    if (log - checkpointed < CHECKPOINT_FRAMES) return
-    this.#busy = true
-    this.#thread().postMessage({ restart: log >= RESTART_FRAMES })
+    try {
+      const { log, checkpointed } = this.#walSize()
+      if (log - checkpointed < CHECKPOINT_FRAMES) return
+      this.#begin({ restart: log >= RESTART_FRAMES })
+    } catch {
+      // Locked or unreadable for the moment. The commit that brought us here is done; the next
+      // ones look again.
+    }
+  }
+
+  /** Copies what waits now, however little: the file is then as long as the pages in use. */
+  checkpoint(): void {
+    if (!this.#busy) this.#begin({ restart: false })
   }
 
   async close(): Promise<void> {
     await this.#worker?.terminate()
+  }
+
+  #begin(order: { restart: boolean }): void {
+    this.#busy = true
+    this.#thread().postMessage(order)
   }
 
   /** Started when first needed: a small queue never needs it. */
@@ -51,6 +65,7 @@ export class Checkpointer {
     worker.on('message', () => {
       this.#busy = false
     })
+    // It could not open the file, say since the disk is full: the next one tries again.
     worker.on('error', () => {
       this.#busy = false
       this.#worker = undefined

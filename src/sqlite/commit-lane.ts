@@ -92,7 +92,10 @@ export class CommitLane {
       this.#begin.run()
     } catch (error) {
       if (isBusy(error)) this.#waitForLock()
-      else this.#rejectAll(this.#waiting.splice(0), error)
+      else {
+        this.#rejectAll(this.#waiting.splice(0), error)
+        this.#undo()
+      }
       return
     }
     const guarded = this.#guarded > 0
@@ -140,9 +143,9 @@ export class CommitLane {
         if (guarded) this.#release.run()
       }
       if (failed.length === 0 || (guarded && done.length > 0)) this.#commit.run()
-      else this.#rollback.run()
+      else this.#undo()
     } catch (error) {
-      if (this.#client.inTransaction) this.#rollback.run()
+      this.#undo()
       this.#rejectAll(batch, error)
       return
     }
@@ -155,6 +158,15 @@ export class CommitLane {
     for (const { waiting, value } of done) waiting.resolve(value as never)
     for (const { waiting, error } of failed) waiting.reject(translate(error))
     if (done.length > 0) this.#options.onCommit?.()
+  }
+
+  #undo(): void {
+    try {
+      if (this.#client.inTransaction) this.#rollback.run()
+    } catch {
+      // The error that led here is told. A transaction that is left open makes the next BEGIN
+      // fail, which tells its callers and comes here again.
+    }
   }
 
   #rejectAll(batch: Waiting[], error: unknown): void {

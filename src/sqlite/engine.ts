@@ -3,12 +3,14 @@ import type { Durability, Engine } from '../queue/engine.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CommitLane } from './commit-lane.ts'
-import { type Orm, openDatabase, openWatcher } from './database.ts'
+import { type Database, openDatabase, openWatcher } from './database.ts'
+import { translating } from './errors.ts'
 import { prepareFollow } from './follow.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRunners, prepareRegistry } from './runners.ts'
 import { createSessions } from './sessions.ts'
 import { prepareStops } from './stop.ts'
+import { createStorage } from './storage.ts'
 import { prepareSweeps } from './sweep.ts'
 
 export interface SqliteOptions {
@@ -36,27 +38,39 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
     },
   })
   return {
-    ...prepareEngine(orm, lane),
+    ...prepareEngine({ orm, client }, lane, () => checkpointer.checkpoint()),
     changes,
     async close() {
       await lane.drained()
       changes.close()
       await checkpointer.close()
-      client.pragma('wal_checkpoint(TRUNCATE)')
+      try {
+        client.pragma('wal_checkpoint(TRUNCATE)')
+      } catch {
+        // Nothing is lost: what the log holds is part of the database. Say, the disk is full.
+      }
       client.close()
     },
   }
 }
 
-/** What the queue can do, with every statement prepared. */
-export function prepareEngine(orm: Orm, lane: CommitLane): Omit<Engine, 'changes' | 'close'> {
+/**
+ * What the queue can do, with every statement prepared.
+ * @param shorten brings room that was given back to the file
+ */
+export function prepareEngine(
+  { orm, client }: Pick<Database, 'orm' | 'client'>,
+  lane: CommitLane,
+  shorten: () => void,
+): Omit<Engine, 'changes' | 'close'> {
   const follow = prepareFollow(orm)
   const stops = prepareStops(orm, follow)
   const sweeps = prepareSweeps(orm, follow)
   const registry = prepareRegistry(orm, sweeps)
   return {
-    runs: createRunQueue({ orm, lane, follow, stops, sweeps, registry }),
-    sessions: createSessions({ orm, lane, follow, stops }),
-    runners: createRunners(orm, lane, registry),
+    runs: translating(createRunQueue({ orm, lane, follow, stops, sweeps, registry })),
+    sessions: translating(createSessions({ orm, lane, follow, stops })),
+    runners: translating(createRunners(orm, lane, registry)),
+    storage: translating(createStorage({ orm, client }, lane, shorten)),
   }
 }

@@ -21,18 +21,46 @@ export function translate(error: unknown): unknown {
       cause: error,
     })
   }
-  if (code === 'SQLITE_FULL') {
-    return new QueueError('database_full', 'the disk that holds the database is full', {
-      cause: error,
-    })
+  // SHMSIZE: the index of the log could not grow by its next 32 KB.
+  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') {
+    return new QueueError(
+      'database_full',
+      'the disk that holds the database is full: nothing was stored; it goes on when there is space',
+      { cause: error },
+    )
   }
-  if (/^SQLITE_(READONLY|IOERR|CANTOPEN|CORRUPT|NOTADB|PERM|AUTH|PROTOCOL)/.test(code)) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return new QueueError('database_unavailable', `the database cannot be used: ${reason}`, {
-      cause: error,
-    })
+  const reason = error instanceof Error ? error.message : String(error)
+  for (const [codes, words] of UNAVAILABLE) {
+    if (!codes.test(code)) continue
+    return new QueueError('database_unavailable', `${words} (${reason})`, { cause: error })
   }
   return error
+}
+
+/** What a database that cannot be used suffers from. */
+const UNAVAILABLE: [codes: RegExp, words: string][] = [
+  [
+    /^SQLITE_(CORRUPT|NOTADB)/,
+    'the database file is damaged: what is asked for cannot be read; restore it from a backup',
+  ],
+  [/^SQLITE_READONLY/, 'the database file cannot be written'],
+  [/^SQLITE_IOERR/, 'the disk that holds the database reports an error'],
+  [/^SQLITE_(CANTOPEN|PERM|AUTH|PROTOCOL|NOLFS)/, 'the database file cannot be used'],
+]
+
+/** A part of the engine whose operations, reads too, reject with QueueErrors only. */
+export function translating<Part extends object>(part: Part): Part {
+  const translated = Object.entries(part).map(([name, operation]) => [
+    name,
+    async (...given: unknown[]) => {
+      try {
+        return await (operation as (...given: unknown[]) => Promise<unknown>)(...given)
+      } catch (error) {
+        throw translate(error)
+      }
+    },
+  ])
+  return Object.fromEntries(translated) as Part
 }
 
 /** What a file that cannot be opened means, and what a person can do about it. */

@@ -1,6 +1,7 @@
 /** What the prepared statements of this engine share. */
 import { type SQL, sql } from 'drizzle-orm'
 import type { RunStatus } from '../queue/run.ts'
+import type { SessionStatus } from '../queue/session.ts'
 import { runs, sessions } from './schema.ts'
 
 /** A named parameter of a prepared statement. JSON goes in as text (see {@link json}). */
@@ -14,7 +15,7 @@ export const json = (value: unknown): string | null =>
  * `status IN (…)` with the words spelled out: SQLite uses a partial index only when the statement
  * itself shows that its condition holds, which a bound parameter does not.
  */
-export function statusIn(statuses: readonly RunStatus[]): SQL {
+export function statusIn(statuses: readonly (RunStatus | SessionStatus)[]): SQL {
   const words = statuses.map((status) => `'${status}'`).join(', ')
   return sql.raw(statuses.length === 1 ? `status = ${words}` : `status IN (${words})`)
 }

@@ -76,6 +76,7 @@ class EngineThread {
       runs: this.#methods('runs'),
       sessions: this.#methods('sessions'),
       runners: this.#methods('runners'),
+      storage: this.#methods('storage'),
       changes,
       close: () => this.#close(),
     }

@@ -19,6 +19,7 @@ import { describeMaxPending } from './max-pending.ts'
 import { describeOnLost } from './on-lost.ts'
 import { describeParents } from './parents.ts'
 import { describePoll } from './poll.ts'
+import { describePrune } from './prune.ts'
 import { describeRecovery } from './recovery.ts'
 import { describeRemoval } from './removal.ts'
 import { describeReports } from './reports.ts'
@@ -56,6 +57,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeSetDemands,
   describeSweep,
   describeRecovery,
+  describePrune,
   describeRunners,
   describeRemoval,
   describeOnLost,

@@ -48,6 +48,13 @@ const NOTHING: [string, (world: World, runner_id: string) => Promise<unknown>][]
     'a sweep of runners',
     ({ runners, clock }) => runners.removeLost(clock.ago(60), clock.now(), 10),
   ],
+  [
+    'a sweep of what is past retention',
+    async ({ storage, clock }) => {
+      await storage.prune({ before: clock.ago(60), limit: 10 })
+      await storage.giveBack()
+    },
+  ],
 ]
 
 it.each(NOTHING)('%s writes nothing', async (_, doNothing) => {

@@ -21,6 +21,7 @@ export async function everyOperation(world: World, during: During): Promise<void
   await sessionOperations(world, during)
   await runnerOperations(world, during)
   await listOperations(world, during)
+  await storageOperations(world, during)
 }
 
 let urgency = 100
@@ -141,4 +142,13 @@ async function listOperations(world: World, during: During): Promise<void> {
     await told
     stop()
   })
+}
+
+async function storageOperations(world: World, during: During): Promise<void> {
+  const { storage, clock } = world
+  await bring(world, 'completed')
+  const before = clock.advance(60)
+  await during('prune', () => storage.prune({ before, limit: 10_000, dryRun: true }))
+  await during('prune', () => storage.prune({ before, limit: 10_000 }))
+  await during('giveBack', () => storage.giveBack())
 }
