@@ -3,6 +3,8 @@
 import { DURABILITIES, type Durability } from './queue/engine.ts'
 import { RECOVERY_MODES, RECOVERY_THRESHOLD_SECONDS, type RecoveryMode } from './queue/recovery.ts'
 import { MATCH_TIMEOUT_SECONDS } from './queue/run-queue.ts'
+import { RETENTION_SECONDS } from './queue/storage.ts'
+import { parseDuration } from './queue/time.ts'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -31,6 +33,8 @@ export interface Config {
   readonly claimTimeoutSeconds: number
   readonly recoveryMode: RecoveryMode
   readonly recoveryThresholdSeconds: number
+  /** How long finished runs are kept; null: for ever. */
+  readonly retentionSeconds: number | null
 }
 
 /** What was wrong, one sentence a mistake, each naming the variable. */
@@ -50,6 +54,7 @@ type Environment = Record<string, string | undefined>
 const POLL_TIMEOUT_MAX = 59
 const SECONDS_MAX = 365 * 24 * 3600
 const MAX_PENDING_MAX = 1_000_000_000
+const RETENTION_MAX = 10 * SECONDS_MAX
 
 /**
  * @param environment as in process.env; flags are put over it under the same names.
@@ -91,6 +96,18 @@ export function parseConfig(environment: Environment): Config {
     return fallback
   }
 
+  function retention(name: string, fallback: number): number | null {
+    const value = given(name)
+    if (value === undefined) return fallback
+    if (value === 'off') return null
+    const parsed = parseDuration(value)
+    if (parsed !== null && parsed >= 1 && parsed <= RETENTION_MAX) return parsed
+    mistakes.push(
+      `${name} must be a time from 1s to 3650d, like 90s, 15m, 12h or 7d, or off, not '${value}'`,
+    )
+    return fallback
+  }
+
   function origins(name: string): string[] {
     return text(name, '')
       .split(',')
@@ -121,6 +138,7 @@ export function parseConfig(environment: Environment): Config {
       0,
       SECONDS_MAX,
     ),
+    retentionSeconds: retention('RUN_RETENTION', RETENTION_SECONDS),
   }
   if (config.removeThresholdSeconds < config.staleThresholdSeconds) {
     mistakes.push(

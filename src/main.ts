@@ -8,7 +8,7 @@ import { createApp } from './http/app.ts'
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
 import { openSqliteThread } from './sqlite/thread.ts'
-import { startSweeper } from './sweeper.ts'
+import { type Sweeper, startSweeper } from './sweeper.ts'
 
 export interface RunningServer {
   /** Where it listens, for example `http://127.0.0.1:8765`. */
@@ -45,6 +45,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   })
   const closing = new AbortController()
   const now = () => timestamp(new Date())
+  let sweeper: Sweeper | undefined
   try {
     await recover(engine, config, now(), log)
     const app = createApp({
@@ -52,8 +53,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       config,
       now,
       closing: closing.signal,
-      onError: (error, { method, path }) =>
-        log.error({ err: error, method, path }, 'request failed'),
+      onError(error, { method, path }) {
+        log.error({ err: error, method, path }, 'request failed')
+        sweeper?.excuseSilence()
+      },
     })
     const server = createAdaptorServer({
       fetch: app.fetch,
@@ -61,19 +64,21 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     }) as Server
     const silent = silentConnections(server)
     await listen(server, config)
-    const stopSweeper = startSweeper({
+    sweeper = startSweeper({
       engine,
       config,
       now,
+      elapsedMs: () => performance.now(),
       onSwept: (what, facts) => log.info(facts, what),
       onError: (error) => log.error({ err: error }, 'sweep failed'),
     })
     return {
       url: urlOf(server, config.host),
       async close() {
-        stopSweeper()
+        const swept = sweeper?.stop()
         closing.abort()
         await closeServer(server, silent)
+        await swept
         await engine.close()
       },
     }

@@ -1,11 +1,16 @@
 /**
- * What must happen as time passes: runs whose time comes, time-outs, claims that never started, runners that went away.
+ * What must happen as time passes: runs whose time comes, time-outs, claims that never started,
+ * runners that went away, runs that were kept long enough.
  * Every server process sweeps; the statements decide, so none has to lead.
  */
 import type { Config } from './config.ts'
+import { pause } from './pause.ts'
 import type { Engine } from './queue/engine.ts'
+import { QueueError } from './queue/errors.ts'
 import type { Timestamp } from './queue/run.ts'
 import { addSeconds, secondsBetween } from './queue/time.ts'
+import { deleteOld } from './retention.ts'
+import { watchSilence } from './silence.ts'
 
 /** What one statement changes at most; the next pass takes the rest. */
 const BATCH = 500
@@ -13,6 +18,9 @@ const BATCH = 500
 const RUNNER_BATCH = 50
 /** A runner that has not confirmed a stop by then will not: it kills after some seconds. */
 const STOP_CONFIRM_SECONDS = 300
+
+/** A heartbeat may be late by half its interval. */
+const GRACE_INTERVALS = 1.5
 
 export interface SweeperOptions {
   engine: Engine
@@ -22,26 +30,71 @@ export interface SweeperOptions {
     | 'lifecycleIntervalSeconds'
     | 'claimTimeoutSeconds'
     | 'removeThresholdSeconds'
+    | 'heartbeatIntervalSeconds'
+    | 'retentionSeconds'
   >
   now: () => Timestamp
+  /** Milliseconds that pass evenly, also when `now` is set to another time. */
+  elapsedMs: () => number
   /** What a sweep changed, in words and facts. */
   onSwept: (what: string, facts: Record<string, unknown>) => void
+  /** A pass failed: told once, not again until it went well or fails for another cause. */
   onError: (error: unknown) => void
 }
 
-/** Sweeps until the returned function is called. */
-export function startSweeper(options: SweeperOptions): () => void {
-  const { config } = options
-  const stops = [
+export interface Sweeper {
+  /** The database refused somebody, so heartbeats may be missing through no fault of the runner. */
+  excuseSilence(): void
+  /** Resolves when the passes at hand are over. */
+  stop(): Promise<void>
+}
+
+export function startSweeper(options: SweeperOptions): Sweeper {
+  const { config, onError, onSwept, ...clocks } = options
+  const { sweepIntervalSeconds, lifecycleIntervalSeconds, retentionSeconds } = config
+  const silence = watchSilence({
+    ...clocks,
+    graceSeconds: config.heartbeatIntervalSeconds * GRACE_INTERVALS,
+    lookSeconds: sweepIntervalSeconds,
+    onJump: (seconds) => onSwept('the clock jumped, runners get time to give a sign', { seconds }),
+  })
+  const fail = (error: unknown, isNews: boolean) => {
+    if (isDatabaseTrouble(error)) silence.excuse()
+    if (isNews) onError(error)
+  }
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const often = { seconds: sweepIntervalSeconds }
+  const passes = [
     // At once, since runs may have become due while no server was there.
-    every(config.sweepIntervalSeconds, () => makeAvailable(options), options.onError, 0),
-    every(config.sweepIntervalSeconds, () => sweepRuns(options), options.onError),
-    every(config.lifecycleIntervalSeconds, () => sweepRunners(options), options.onError),
+    every({ ...often, first: 0 }, () => makeAvailable(options), fail, signal),
+    every(often, () => sweepRuns(options, silence.counts()), fail, signal),
+    every(
+      { seconds: lifecycleIntervalSeconds },
+      async () => {
+        if (silence.counts()) await sweepRunners(options)
+      },
+      fail,
+      signal,
+    ),
   ]
-  return () => {
-    for (const stop of stops) stop()
+  if (retentionSeconds !== null) {
+    const keep = { ...options, retentionSeconds, signal }
+    // Often enough that little is overdue, seldom enough that looking costs nothing.
+    const seconds = Math.min(60, Math.max(sweepIntervalSeconds, retentionSeconds / 20))
+    passes.push(every({ seconds }, () => deleteOld(keep), fail, signal))
+  }
+  return {
+    excuseSilence: silence.excuse,
+    async stop() {
+      stopping.abort()
+      await Promise.all(passes)
+    },
   }
 }
+
+const isDatabaseTrouble = (error: unknown): boolean =>
+  error instanceof QueueError && error.code.startsWith('database_')
 
 /**
  * Runs whose time comes; until then it costs a read.
@@ -60,21 +113,24 @@ async function makeAvailable({
   return 0
 }
 
-async function sweepRuns({ engine, config, now, onSwept }: SweeperOptions): Promise<void> {
+async function sweepRuns(options: SweeperOptions, silenceCounts: boolean): Promise<void> {
+  const { engine, config, now, onSwept } = options
   const at = now()
   tell(onSwept, 'no runner could take them in time', await engine.runs.failTimedOut(at, BATCH))
-  const claimedBefore = addSeconds(at, -config.claimTimeoutSeconds)
-  tell(
-    onSwept,
-    'claimed but not started, pending again',
-    await engine.runs.releaseUnstarted(claimedBefore, at, BATCH),
-  )
-  const requestedBefore = addSeconds(at, -STOP_CONFIRM_SECONDS)
-  tell(
-    onSwept,
-    'no runner confirmed the stop, taken as stopped',
-    await engine.runs.settleUnconfirmedStops(requestedBefore, at, BATCH),
-  )
+  if (silenceCounts) {
+    const claimedBefore = addSeconds(at, -config.claimTimeoutSeconds)
+    tell(
+      onSwept,
+      'claimed but not started, pending again',
+      await engine.runs.releaseUnstarted(claimedBefore, at, BATCH),
+    )
+    const requestedBefore = addSeconds(at, -STOP_CONFIRM_SECONDS)
+    tell(
+      onSwept,
+      'no runner confirmed the stop, taken as stopped',
+      await engine.runs.settleUnconfirmedStops(requestedBefore, at, BATCH),
+    )
+  }
 }
 
 function tell(onSwept: SweeperOptions['onSwept'], what: string, runs: { run_id: string }[]): void {
@@ -98,25 +154,29 @@ async function sweepRunners(options: SweeperOptions): Promise<void> {
 }
 
 /**
- * One pass after the other, never two at once.
+ * One pass after the other, never two at once. Resolves when stopped, after the pass at hand.
  * @param pass may come to a number: in how many seconds it wants the next, if that is earlier
  */
-function every(
-  seconds: number,
+async function every(
+  { seconds, first = seconds }: { seconds: number; first?: number },
   pass: () => Promise<unknown>,
-  onError: (error: unknown) => void,
-  first = seconds,
-): () => void {
-  let stopped = false
-  let timer: NodeJS.Timeout
-  const next = (wish: unknown) => {
-    if (stopped) return
-    const wait = typeof wish === 'number' ? Math.min(wish, seconds) : seconds
-    timer = setTimeout(() => pass().catch(onError).then(next), wait * 1000)
-  }
-  next(first)
-  return () => {
-    stopped = true
-    clearTimeout(timer)
+  onError: (error: unknown, isNews: boolean) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let failure: string | null = null
+  let wait = first
+  for (;;) {
+    await pause(wait * 1000, signal)
+    if (signal.aborted) return
+    wait = seconds
+    try {
+      const wish = await pass()
+      if (typeof wish === 'number') wait = Math.min(wish, seconds)
+      failure = null
+    } catch (error) {
+      const cause = String(error)
+      onError(error, cause !== failure)
+      failure = cause
+    }
   }
 }

@@ -27,6 +27,7 @@ const DEFAULTS = {
   claimTimeoutSeconds: 60,
   recoveryMode: 'stale',
   recoveryThresholdSeconds: 300,
+  retentionSeconds: 604_800,
 }
 
 /** Each variable with values that make sense, and what they come to. */
@@ -61,6 +62,12 @@ const GOOD: [variable: string, value: string, field: string, parsed: unknown][] 
   ['RUN_RECOVERY_MODE', 'none', 'recoveryMode', 'none'],
   ['RUN_RECOVERY_MODE', 'all', 'recoveryMode', 'all'],
   ['RUN_RECOVERY_THRESHOLD', '0', 'recoveryThresholdSeconds', 0],
+  ['RUN_RETENTION', '90s', 'retentionSeconds', 90],
+  ['RUN_RETENTION', '15m', 'retentionSeconds', 900],
+  ['RUN_RETENTION', '1.5h', 'retentionSeconds', 5400],
+  ['RUN_RETENTION', '7d', 'retentionSeconds', 604_800],
+  ['RUN_RETENTION', '3600', 'retentionSeconds', 3600],
+  ['RUN_RETENTION', 'off', 'retentionSeconds', null],
 ]
 
 const WORDS = {
@@ -114,6 +121,15 @@ describe('parseConfig', () => {
       expect(mistake).toContain(`not '${value}'`)
     }
   })
+
+  test.each(['0', '-1d', '7w', 'never', 'OFF', '7 d', '1e3s', '0.5', '4000d', 'd', '7d12h'])(
+    'RUN_RETENTION=%s',
+    (value) => {
+      expect(mistakesOf({ RUN_RETENTION: value })).toEqual([
+        `RUN_RETENTION must be a time from 1s to 3650d, like 90s, 15m, 12h or 7d, or off, not '${value}'`,
+      ])
+    },
+  )
 
   test.each(['-1', '65536', '8765.5', 'http', '1e3', '0x1f'])('PORT=%s', (value) => {
     const [mistake, ...others] = mistakesOf({ PORT: value })

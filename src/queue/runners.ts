@@ -23,7 +23,10 @@ export interface Runners {
    * @returns the runs it held. @throws QueueError runner_not_found
    */
   remove(runner_id: string, now: Timestamp): Promise<Run[]>
-  /** Removes runners whose last heartbeat is not after `silentSince`. @returns their ids. */
+  /**
+   * Removes runners whose last heartbeat is not after `silentSince`. One that is as far ahead of
+   * `now` counts as of now: the clock was set back. @returns their ids.
+   */
   removeLost(silentSince: Timestamp, now: Timestamp, limit: number): Promise<LostRunner[]>
 }
 

@@ -27,3 +27,11 @@ const ISO_WITH_ZONE =
 export function secondsBetween(earlier: Timestamp, later: Timestamp): number {
   return (Date.parse(later) - Date.parse(earlier)) / 1000
 }
+
+const UNIT_SECONDS = { s: 1, m: 60, h: 3600, d: 24 * 3600 }
+
+/** Seconds of `90s`, `15m`, `12h`, `7d` or plain seconds; null where it is none of these. */
+export function parseDuration(text: string): number | null {
+  const [, amount, unit = 's'] = /^(\d+(?:\.\d+)?)([smhd])?$/.exec(text) ?? []
+  return amount === undefined ? null : Number(amount) * UNIT_SECONDS[unit as 's' | 'm' | 'h' | 'd']
+}

@@ -4,6 +4,7 @@ import { QueueError } from '../queue/errors.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import type { Runner } from '../queue/runner.ts'
 import type { LostRunner, Runners } from '../queue/runners.ts'
+import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import { runners } from './schema.ts'
@@ -95,6 +96,14 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
     .limit(sql.placeholder('limit'))
     .prepare()
 
+  // The clock was set back: heartbeats from before count as of now, or the silence of who gave them
+  // would not be noticed until the clock is there again.
+  const bringBack = orm
+    .update(runners)
+    .set({ last_heartbeat: param('now') })
+    .where(sql`last_heartbeat > ${param('ahead')}`)
+    .prepare()
+
   function removeNow(runner_id: string, now: Timestamp): Run[] {
     const lost = registry.remove(runner_id, now)
     if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
@@ -140,10 +149,12 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
     remove: (runner_id, now) => lane.write(() => removeNow(runner_id, now)),
 
     removeLost: (silent_since, now, limit) =>
-      lane.write((): LostRunner[] =>
-        silent
+      lane.write((): LostRunner[] => {
+        // No less than the time that makes a runner lost: servers' clocks differ a little.
+        bringBack.run({ now, ahead: addSeconds(now, secondsBetween(silent_since, now)) })
+        return silent
           .all({ silent_since, limit })
-          .map(({ runner_id }) => ({ runner_id, runs: removeNow(runner_id, now) })),
-      ),
+          .map(({ runner_id }) => ({ runner_id, runs: removeNow(runner_id, now) }))
+      }),
   }
 }

@@ -114,6 +114,27 @@ export function describeRemoval(setup: Setup): void {
   })
 
   describe('removeLost', () => {
+    it('notices silence also after the clock was set back', async () => {
+      const { register, runners, clock } = await setup()
+      const lost = await register()
+      const alive = await register()
+      const silent = (now: string) => runners.removeLost(clock.ago(600), now, 10)
+      clock.advance(-3600)
+      expect(await silent(clock.now())).toEqual([])
+      clock.advance(600)
+      await runners.heartbeat(alive.runner_id, clock.now())
+      expect(await silent(clock.now())).toMatchObject([{ runner_id: lost.runner_id }])
+    })
+
+    it('takes a heartbeat of a server whose clock is a little ahead as it is', async () => {
+      const { register, runners, clock } = await setup()
+      const { runner_id } = await register()
+      const ahead = clock.ahead(30)
+      await runners.heartbeat(runner_id, ahead)
+      await runners.removeLost(clock.ago(600), clock.now(), 10)
+      expect(await runners.get(runner_id)).toMatchObject({ last_heartbeat: ahead })
+    })
+
     it('removes the runners silent since then, and settles their runs', async () => {
       const { bring, register, runners, runNow, clock } = await setup()
       const { run, report } = await bring('running')

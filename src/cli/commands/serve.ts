@@ -16,6 +16,7 @@ const VARIABLES = {
   database: 'DATABASE_URL',
   durability: 'DURABILITY',
   recovery: 'RUN_RECOVERY_MODE',
+  retention: 'RUN_RETENTION',
   maxPending: 'RUN_MAX_PENDING',
   logLevel: 'LOG_LEVEL',
 } as const
@@ -53,6 +54,12 @@ export function serveCommand(context: Context): Command {
       new Option(
         '--max-pending <n>',
         'with so many runs pending, refuse to take more (default: however many, env: RUN_MAX_PENDING)',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--retention <time>',
+        'how long finished runs are kept: 90s, 15m, 12h, 7d, or off (default: 7d, env: RUN_RETENTION)',
       ),
     )
     .addOption(
