@@ -5,9 +5,51 @@ import type { Storage } from './queue/storage.ts'
 import { addSeconds } from './queue/time.ts'
 
 /** Deleting so many runs takes some 7 ms with its commit (SQLite) … */
-export const PRUNE_BATCH = 200
+const BATCH = 200
 /** … and then others have the database to themselves for a while: 7 000 runs a second at most. */
 const PAUSE_MS = 20
+/** A step of giving back takes some 2 ms. */
+const STEP_PAUSE_MS = 5
+
+export interface Deleted {
+  runs: number
+  sessions: number
+  events: number
+  /** Given back to the file system. */
+  bytes: number
+}
+
+export interface PruneAllOptions {
+  before: Timestamp
+  dryRun?: boolean
+  /** Aborted when it is to end early. */
+  signal: AbortSignal
+  /** Called after each step, with what was done so far. */
+  onProgress?: (deleted: Readonly<Deleted>) => void
+}
+
+export async function pruneAll(storage: Storage, options: PruneAllOptions): Promise<Deleted> {
+  const { before, dryRun = false, signal, onProgress } = options
+  const deleted: Deleted = { runs: 0, sessions: 0, events: 0, bytes: 0 }
+  let after: string | undefined
+  do {
+    const pruned = await storage.prune({ before, limit: BATCH, after, dryRun })
+    deleted.runs += pruned.runs
+    deleted.sessions += pruned.sessions
+    deleted.events += pruned.events
+    onProgress?.(deleted)
+    after = pruned.next ?? undefined
+    if (after && !dryRun) await pause(PAUSE_MS, signal)
+  } while (after && !signal.aborted)
+  while (!dryRun && !signal.aborted) {
+    const bytes = await storage.giveBack()
+    if (bytes === 0) break
+    deleted.bytes += bytes
+    onProgress?.(deleted)
+    await pause(STEP_PAUSE_MS, signal)
+  }
+  return deleted
+}
 
 export interface RetentionOptions {
   engine: { storage: Storage }
@@ -17,27 +59,12 @@ export interface RetentionOptions {
   signal: AbortSignal
 }
 
+/** One pass of a server. */
 export async function deleteOld(options: RetentionOptions): Promise<void> {
   const { engine, retentionSeconds, now, onSwept, signal } = options
   const before = addSeconds(now(), -retentionSeconds)
-  const deleted = { runs: 0, sessions: 0, events: 0 }
-  let after: string | undefined
-  do {
-    const pruned = await engine.storage.prune({ before, limit: PRUNE_BATCH, after })
-    deleted.runs += pruned.runs
-    deleted.sessions += pruned.sessions
-    deleted.events += pruned.events
-    after = pruned.next ?? undefined
-    if (after) await pause(PAUSE_MS, signal)
-  } while (after && !signal.aborted)
-  if (deleted.runs + deleted.events > 0) onSwept('kept long enough, deleted', deleted)
-
-  let bytes = 0
-  while (!signal.aborted) {
-    const given = await engine.storage.giveBack()
-    if (given === 0) break
-    bytes += given
-    await pause(PAUSE_MS / 2, signal)
+  const deleted = await pruneAll(engine.storage, { before, signal })
+  if (Object.values(deleted).some((count) => count > 0)) {
+    onSwept('kept long enough, deleted', { ...deleted })
   }
-  if (bytes > 0) onSwept('room given back to the file system', { bytes })
 }

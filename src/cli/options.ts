@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import { RunqueueClient } from '../client/index.ts'
 import { DEMAND_PROPERTIES, type DemandProperty } from '../queue/demands.ts'
 import { type JsonObject, type JsonValue, RUN_STATUSES, type Timestamp } from '../queue/run.ts'
-import { parseTimestamp } from '../queue/time.ts'
+import { parseDuration, parseTimestamp } from '../queue/time.ts'
 import type { Context } from './context.ts'
 
 /** What every command that asks a server takes. */
@@ -86,6 +86,15 @@ export function instant(text: string): Timestamp {
     'It must be an ISO time with its zone, like 2026-01-31T12:00:00Z or 2026-01-31T13:00:00+01:00.',
   )
 }
+
+/** A parser of times like `90s`, `15m`, `12h` or `7d`; plain numbers are seconds. */
+export function duration(text: string): number {
+  const parsed = parseDuration(text)
+  if (parsed !== null && parsed <= DURATION_MAX) return parsed
+  throw new InvalidArgumentError('It must be a time like 90s, 15m, 12h or 7d, at most 3650d.')
+}
+
+const DURATION_MAX = 3650 * 24 * 3600
 
 /** Collects an option that may be given more than once. */
 export function collect(text: string, before: string[] = []): string[] {

@@ -4,7 +4,9 @@ import { Command } from 'commander'
 import { loadCommand } from '../load/command.ts'
 import { runnerCommand } from '../runner/command.ts'
 import { addCommand } from './commands/add.ts'
+import { backupCommand } from './commands/backup.ts'
 import { listCommand } from './commands/list.ts'
+import { pruneCommand } from './commands/prune.ts'
 import { recoverCommand } from './commands/recover.ts'
 import { retryCommand } from './commands/retry.ts'
 import { runnersCommand } from './commands/runners.ts'
@@ -25,7 +27,14 @@ const ASKING = {
 }
 
 /** Run something here. */
-const OPERATING = [serveCommand, runnerCommand, recoverCommand, loadCommand]
+const OPERATING = [
+  serveCommand,
+  runnerCommand,
+  recoverCommand,
+  pruneCommand,
+  backupCommand,
+  loadCommand,
+]
 
 const EXAMPLES = `Examples:
   runqueue add "summarise the README" --wait

@@ -79,6 +79,17 @@ export function duration(seconds: number, parts: 1 | 2 = 2): string {
   return words.join(' ')
 }
 
+/** `12.3 MB`, in the units of disks. */
+export function bytesText(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let value = bytes
+  while (value >= 1000 && units.length > 1) {
+    value /= 1000
+    units.shift()
+  }
+  return `${units[0] === 'B' ? value : value.toFixed(1)} ${units[0]}`
+}
+
 /** `5m ago`, or `in 5m` for what lies ahead. */
 export function relative(time: Timestamp, now: Date): string {
   const seconds = secondsBetween(time, now.toISOString())

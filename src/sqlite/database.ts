@@ -1,10 +1,11 @@
 /** Opens the file: driver, pragmas, migrations. */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Durability } from '../queue/engine.ts'
+import { DatabaseOpenError } from '../queue/errors.ts'
 import { type Client, loadDriver } from './driver.ts'
 import { isBusy, translateOpen } from './errors.ts'
 import { migrate, refuseForeign } from './migrate.ts'
@@ -29,6 +30,18 @@ const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 function databasePath(url: string): string {
   if (url.startsWith('file://')) return fileURLToPath(url)
   return resolve(url.replace(/^(file|sqlite):/, ''))
+}
+
+/**
+ * The path of a database that is to be there: a slip in its name must not make a new one.
+ * @throws DatabaseOpenError
+ */
+export function existingDatabase(url: string): string {
+  const path = databasePath(url)
+  if (existsSync(path)) return path
+  throw new DatabaseOpenError(
+    `there is no database at ${path}. Name it with --database or DATABASE_URL.`,
+  )
 }
 
 /**
