@@ -12,6 +12,9 @@ function sqliteCode(error: unknown): string | null {
 export const isBusy = (error: unknown): boolean =>
   /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(error) ?? '')
 
+/** SHMSIZE: the index of the log could not grow by its next 32 KB. */
+const isFull = (code: string): boolean => code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE'
+
 /** A QueueError for what the world does to a database; other errors are returned as they are. */
 export function translate(error: unknown): unknown {
   const code = sqliteCode(error)
@@ -21,8 +24,7 @@ export function translate(error: unknown): unknown {
       cause: error,
     })
   }
-  // SHMSIZE: the index of the log could not grow by its next 32 KB.
-  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE') {
+  if (isFull(code)) {
     return new QueueError(
       'database_full',
       'the disk that holds the database is full: nothing was stored; it goes on when there is space',
@@ -92,9 +94,15 @@ export function translateOpen(path: string, error: unknown): unknown {
       error,
     )
   }
-  if (code === 'SQLITE_FULL' || code === 'ENOSPC') {
+  if (isFull(code) || code === 'ENOSPC') {
     return new DatabaseOpenError(
       `the disk that holds ${path} is full. Make space, then start again.`,
+      error,
+    )
+  }
+  if (code.startsWith('SQLITE_IOERR')) {
+    return new DatabaseOpenError(
+      `the disk that holds ${path} reports an error (${code}). Look after it, or name a file on another one in DATABASE_URL.`,
       error,
     )
   }

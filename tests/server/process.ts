@@ -48,6 +48,7 @@ export function spawnServe({ folder, args = [], environment = {} }: ServeOptions
 
 export interface ServerProcess {
   url: string
+  pid: number
   ended: Promise<Ended>
   kill(signal: NodeJS.Signals): void
 }
@@ -68,7 +69,7 @@ export async function startServe(options: ServeOptions): Promise<ServerProcess> 
     })
     void ended.then(({ stderr }) => reject(new Error(`it did not start: ${stderr}`)))
   })
-  return { url, ended, kill: (signal) => void child.kill(signal) }
+  return { url, pid: child.pid ?? 0, ended, kill: (signal) => void child.kill(signal) }
 }
 
 /** Whether a promise settles within the time, without waiting for what it settles to. */
