@@ -9,6 +9,7 @@ import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
 import { openSqliteThread } from './sqlite/thread.ts'
 import { type Sweeper, startSweeper } from './sweeper.ts'
+import { isDatabaseTrouble, seldomOfEachTrouble } from './trouble.ts'
 
 export interface RunningServer {
   /** Where it listens, for example `http://127.0.0.1:8765`. */
@@ -45,6 +46,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   })
   const closing = new AbortController()
   const now = () => timestamp(new Date())
+  const seldom = seldomOfEachTrouble(() => performance.now())
   let sweeper: Sweeper | undefined
   try {
     await recover(engine, config, now(), log)
@@ -54,8 +56,9 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       now,
       closing: closing.signal,
       onError(error, { method, path }) {
-        log.error({ err: error, method, path }, 'request failed')
-        sweeper?.excuseSilence()
+        const facts = seldom(error)
+        if (facts) log.error({ err: error, method, path, ...facts }, 'request failed')
+        if (isDatabaseTrouble(error)) sweeper?.excuseSilence()
       },
     })
     const server = createAdaptorServer({

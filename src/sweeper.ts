@@ -6,11 +6,11 @@
 import type { Config } from './config.ts'
 import { pause } from './pause.ts'
 import type { Engine } from './queue/engine.ts'
-import { QueueError } from './queue/errors.ts'
 import type { Timestamp } from './queue/run.ts'
 import { addSeconds, secondsBetween } from './queue/time.ts'
 import { deleteOld } from './retention.ts'
 import { watchSilence } from './silence.ts'
+import { isDatabaseTrouble } from './trouble.ts'
 
 /** What one statement changes at most; the next pass takes the rest. */
 const BATCH = 500
@@ -92,9 +92,6 @@ export function startSweeper(options: SweeperOptions): Sweeper {
     },
   }
 }
-
-const isDatabaseTrouble = (error: unknown): boolean =>
-  error instanceof QueueError && error.code.startsWith('database_')
 
 /**
  * Runs whose time comes; until then it costs a read.

@@ -33,7 +33,8 @@ export class ChangeSignal implements Changes {
   #lookScheduled = false
   #version: unknown
   #looksInVain = 0
-  #position: Position = { event_id: 0, signal_id: 0 }
+  /** How far the feed was read; null until its end was found. */
+  #position: Position | null = null
 
   /** @param watcher a connection of its own, which must not write */
   constructor(watcher: Client, orm: Orm) {
@@ -69,10 +70,25 @@ export class ChangeSignal implements Changes {
   }
 
   #start(): void {
+    this.#position = null
+    this.#looksInVain = 0
+    this.#attempt(() => this.#findEnd())
+    this.#lookLater()
+  }
+
+  #findEnd(): void {
     this.#version = this.#readVersion()
     this.#position = this.#feed.end()
-    this.#looksInVain = 0
-    this.#lookLater()
+  }
+
+  /**
+   * A hint may be lost: the database is locked or gone for the moment, and the requests that meet
+   * it say so. The version is unchanged then, so the next look tries again.
+   */
+  #attempt(read: () => void): void {
+    try {
+      read()
+    } catch {}
   }
 
   #lookLater(): void {
@@ -93,23 +109,22 @@ export class ChangeSignal implements Changes {
 
   #look(): void {
     if (this.#timer === undefined) return
-    try {
-      const version = this.#readVersion()
-      this.#looksInVain += 1
-      if (version === this.#version) return
-      this.#looksInVain = 0
-      const { news, position, more } = this.#feed.read(this.#position)
-      this.#position = position
-      if (more) this.nudge()
-      else this.#version = version
-      if (news.runs.length === 0 && news.runner_ids.length === 0) return
-      // A copy, since listeners come and go meanwhile; who went hears nothing any more.
-      for (const listener of [...this.#listeners]) {
-        if (this.#listeners.has(listener)) listener(news)
-      }
-    } catch {
-      // A hint may be lost: the database is locked or gone for the moment, and the requests that
-      // meet it say so. The version is unchanged, so the next look tries again.
+    this.#attempt(() => (this.#position === null ? this.#findEnd() : this.#readOn(this.#position)))
+  }
+
+  #readOn(from: Position): void {
+    const version = this.#readVersion()
+    this.#looksInVain += 1
+    if (version === this.#version) return
+    this.#looksInVain = 0
+    const { news, position, more } = this.#feed.read(from)
+    this.#position = position
+    if (more) this.nudge()
+    else this.#version = version
+    if (news.runs.length === 0 && news.runner_ids.length === 0) return
+    // A copy, since listeners come and go meanwhile; who went hears nothing any more.
+    for (const listener of [...this.#listeners]) {
+      if (this.#listeners.has(listener)) listener(news)
     }
   }
 }

@@ -12,6 +12,7 @@ import type { Added } from '../http/support/service.ts'
 import { aNewRun } from '../support/factories.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { startServe } from './process.ts'
+import { canMount, leftOut, smallDisk } from './small-disk.ts'
 
 const RUN = { type: 'start_session', prompt: 'hello '.repeat(200) }
 const NOW = '2026-01-31T12:00:00.000Z'
@@ -175,6 +176,16 @@ describe('a backup', () => {
     expect(code).toBe(1)
     expect(stderr).toMatch(says)
     expect(readdirSync(folder)).toEqual(before)
+  })
+
+  test.runIf(canMount)(`to a disk that is full leaves nothing${leftOut}`, async () => {
+    const database = await aDatabase(tempDir())
+    const { folder, take } = smallDisk(1)
+    take()
+    const { code, stderr } = await cli(['backup', join(folder, 'copy.db'), '--database', database])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/error: the disk that would hold .*copy\.db is full\n$/)
+    expect(readdirSync(folder)).toEqual(['ballast'])
   })
 
   test.each([0, 40])('that is interrupted after %i ms leaves nothing', async (milliseconds) => {
