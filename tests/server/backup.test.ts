@@ -1,5 +1,13 @@
 /** Copies of a database that is in use, and what a server finds in them. */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -67,12 +75,22 @@ test('made under load and put in place, it holds every run acknowledged before i
   expect(during).toBeGreaterThan(0)
   expect(readdirSync(folder).sort()).toEqual(['copy.db', 'data'])
 
-  const restored = await startServe({ folder: tempDir(), args: ['--database', copy] })
-  const api = apiOf(restored.url)
-  const found = await allRuns(api)
-  expect(before.filter((run_id) => !found.has(run_id))).toEqual([])
-  expect(found.size).toBe(JSON.parse(made.stdout).runs)
-  expect((await api.post('/runs', RUN)).status).toBe(201)
+  const asAtTheBackup = async (api: Api) => {
+    const found = await allRuns(api)
+    expect(before.filter((run_id) => !found.has(run_id))).toEqual([])
+    expect(found.size).toBe(JSON.parse(made.stdout).runs)
+    expect((await api.post('/runs', RUN)).status).toBe(201)
+  }
+  // In the place of the database, as the README says; killed, the server left a log there.
+  server.kill('SIGKILL')
+  await server.ended
+  copyFileSync(copy, database)
+  rmSync(`${database}-wal`)
+  rmSync(`${database}-shm`)
+  await asAtTheBackup(apiOf((await startServe({ folder })).url))
+  // And in a place of its own.
+  const elsewhere = await startServe({ folder: tempDir(), args: ['--database', copy] })
+  await asAtTheBackup(apiOf(elsewhere.url))
 })
 
 async function aDatabase(folder: string): Promise<string> {
