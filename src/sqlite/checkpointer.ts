@@ -20,6 +20,7 @@ export class Checkpointer {
   readonly #walSize: () => { log: number; checkpointed: number }
   #worker: Worker | undefined
   #busy = false
+  #again = false
   #commits = 0
 
   constructor(client: Client, path: string) {
@@ -44,7 +45,8 @@ export class Checkpointer {
 
   /** Copies what waits now, however little: the file is then as long as the pages in use. */
   checkpoint(): void {
-    if (!this.#busy) this.#begin({ restart: false })
+    if (this.#busy) this.#again = true
+    else this.#begin({ restart: false })
   }
 
   async close(): Promise<void> {
@@ -53,6 +55,7 @@ export class Checkpointer {
 
   #begin(order: { restart: boolean }): void {
     this.#busy = true
+    this.#again = false
     this.#thread().postMessage(order)
   }
 
@@ -64,6 +67,7 @@ export class Checkpointer {
     })
     worker.on('message', () => {
       this.#busy = false
+      if (this.#again) this.#begin({ restart: false })
     })
     // It could not open the file, say since the disk is full: the next one tries again.
     worker.on('error', () => {
