@@ -51,7 +51,7 @@ export function describePrune(setup: Setup): void {
       const world = await setup()
       const { bring, runs, runNow, clock } = world
       const { run, report } = await bring('running')
-      clock.advance(DAY)
+      clock.advance(DAY + 1)
       await runs.complete({ ...report, session_status: 'finished', result: null }, clock.now())
       expect(sum(await prune(world))).toEqual({ runs: 0, sessions: 0 })
       expect((await runNow(run)).status).toBe('completed')
