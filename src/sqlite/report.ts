@@ -40,7 +40,8 @@ export function prepareReports(orm: Orm, follow: Follow) {
     .prepare()
   const complete = orm
     .update(runs)
-    .set({ ...ended('completed'), result: param('result') })
+    // The error of an attempt before is none of this run's end.
+    .set({ ...ended('completed'), error: null, result: param('result') })
     .where(heldByReporter(TRANSITIONS.complete.from))
     .returning(moved)
     .prepare()

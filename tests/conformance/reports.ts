@@ -92,6 +92,20 @@ export function describeReports(setup: Setup): void {
     })
   })
 
+  describe('complete, on a later attempt', () => {
+    it('leaves no error of the attempts before', async () => {
+      const { bring, register, claim, runs, runNow, clock } = await setup()
+      const runner = await register()
+      const { run, report } = await bring('running', { max_attempts: 2 }, runner)
+      await runs.fail({ ...report, error: 'once' }, clock.now())
+      const [again] = await claim(runner)
+      const second = { ...report, claim_token: again?.claim_token ?? null }
+      const completion = { session_status: 'finished', result: null } as const
+      await runs.complete({ ...second, ...completion }, clock.advance(1))
+      expect(await runNow(run)).toMatchObject({ status: 'completed', attempt: 2, error: null })
+    })
+  })
+
   describe('fail', () => {
     it('ends the run and its session with the error', async () => {
       const { bring, runs, runNow, sessionNow, clock } = await setup()
