@@ -34,7 +34,12 @@ export function checkInvariants(evidence: Evidence): Invariant[] {
   )
 }
 
-function invariant(name: string, claim: string, checked: number, faults: string[]): Invariant {
+export function invariant(
+  name: string,
+  claim: string,
+  checked: number,
+  faults: string[],
+): Invariant {
   return { name, claim, checked, broken: faults.length, examples: faults.slice(0, EXAMPLES_MAX) }
 }
 

@@ -50,7 +50,7 @@ function failureLines(failures: Report['failures']): string[] {
   ]
 }
 
-function invariantLines(output: Output, invariant: Invariant): string[] {
+export function invariantLines(output: Output, invariant: Invariant): string[] {
   const { claim, checked, broken, examples } = invariant
   if (broken === 0) return [`${output.style('green', 'holds ')}  ${claim} (${count(checked)})`]
   return [

@@ -1,0 +1,106 @@
+/** What the database itself says, read by the driver alone: none of the product's code comes between. */
+
+import type { Demands } from '../../src/queue/demands.ts'
+import type { RunStatus } from '../../src/queue/run.ts'
+import type { SessionStatus } from '../../src/queue/session.ts'
+import { loadDriver } from '../../src/sqlite/driver.ts'
+
+export interface Row {
+  seq: number
+  run_id: string
+  session_id: string
+  prompt: string
+  plan: string
+  priority: number
+  demands: Demands | null
+  status: RunStatus
+  runner_id: string | null
+  claim_token: string | null
+  idempotency_key: string | null
+  error: string | null
+  result_text: string | null
+  attempt: number
+  max_attempts: number
+  created_at: string
+  completed_at: string | null
+}
+
+/** A change of a run, in the order of the commits. */
+interface Move {
+  event_id: number
+  run_seq: number
+  at: string
+  from_status: RunStatus | null
+  to_status: RunStatus
+  runner_id: string | null
+}
+
+interface SessionRow {
+  session_id: string
+  status: SessionStatus
+}
+
+export interface Contents {
+  rows: Row[]
+  moves: Move[]
+  sessions: SessionRow[]
+  /** How often each run's completion was told to its session. */
+  completions: Map<string, number>
+  pendingCounter: number
+  /** What SQLite finds wrong with the file. */
+  damage: string[]
+}
+
+export interface Reader {
+  /** @param whole whether the file is checked, too, which takes its time */
+  read(whole: boolean): Contents
+  /** Runs that have not ended. */
+  active(): Pick<Row, 'run_id' | 'plan' | 'status'>[]
+  close(): void
+}
+
+export async function openReader(path: string): Promise<Reader> {
+  const Driver = await loadDriver()
+  const client = new Driver(path, { readonly: true, timeout: 10_000 })
+  const all = <T>(sql: string) => client.prepare<[], T>(sql).all()
+  return {
+    read: client.transaction((whole: boolean): Contents => {
+      const rows = all<Omit<Row, 'demands'> & { demands: string | null }>(
+        `SELECT seq, run_id, session_id, prompt, parameters ->> '$.plan' AS plan, priority, demands,
+           status, runner_id, claim_token, idempotency_key, error, result ->> '$.text' AS result_text,
+           attempt, max_attempts, created_at, completed_at FROM runs ORDER BY seq`,
+      )
+      return {
+        rows: rows.map((row) => ({
+          ...row,
+          demands: row.demands === null ? null : (JSON.parse(row.demands) as Demands),
+        })),
+        moves: all('SELECT * FROM run_events ORDER BY event_id'),
+        sessions: all('SELECT session_id, status FROM sessions'),
+        completions: new Map(
+          all<{ run_id: string; count: number }>(
+            `SELECT run_id, count(*) AS count FROM session_events
+             WHERE event_type = 'run_completed' GROUP BY run_id`,
+          ).map(({ run_id, count }) => [run_id, count]),
+        ),
+        pendingCounter:
+          all<{ value: number }>(`SELECT value FROM counters WHERE name = 'pending'`)[0]?.value ??
+          0,
+        damage: whole
+          ? [
+              ...all<{ integrity_check: string }>('PRAGMA integrity_check')
+                .map((line) => line.integrity_check)
+                .filter((line) => line !== 'ok'),
+              ...all('PRAGMA foreign_key_check').map((line) => JSON.stringify(line)),
+            ]
+          : [],
+      }
+    }),
+    active: () =>
+      all(
+        `SELECT run_id, parameters ->> '$.plan' AS plan, status FROM runs
+         WHERE status IN ('pending', 'claimed', 'running', 'stopping')`,
+      ),
+    close: () => void client.close(),
+  }
+}

@@ -1,0 +1,22 @@
+/** Servers that are wrong on purpose: the harness must find out each of them, by its name. */
+import { describe, expect, test } from 'vitest'
+import { FAULTS, type Fault } from './faults.ts'
+import { isBroken } from './invariants.ts'
+import { tortureRound } from './torture.ts'
+
+const SMALL = { servers: 1, runners: 1, clients: 2 }
+/** Only what is lost with its process needs one that ends. */
+const KILLING = { gap_ms: { least: 200, most: 900 } }
+const PEACEFUL = { gap_ms: { least: 60_000, most: 60_000 } }
+
+describe.concurrent('a server that', () => {
+  test.each(Object.entries(FAULTS) as [Fault, string][])('%s breaks %s', async (fault, name) => {
+    const pace = fault === 'acknowledges_first' ? KILLING : PEACEFUL
+    const round = await tortureRound({
+      ...{ seed: 1, seconds: 25, fault },
+      size: { ...SMALL, ...pace },
+      stop: new AbortController().signal,
+    })
+    expect(round.invariants.filter(isBroken).map((each) => each.name)).toContain(name)
+  })
+})

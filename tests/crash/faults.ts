@@ -1,0 +1,13 @@
+/** Ways to be wrong that the harness must find out; `faulty-driver.mjs` makes a server so. */
+export const FAULTS = {
+  acknowledges_first: 'acknowledged_kept',
+  claims_what_is_held: 'held_once',
+  takes_outdated_tokens: 'tokens_fence',
+  forgets_claim_keys: 'claims_repeat',
+  retries_without_end: 'attempts_bounded',
+  keeps_stops_to_itself: 'stops_heard',
+  newest_first: 'order_kept',
+  drops_results: 'legally_ended',
+} as const satisfies Record<string, string>
+
+export type Fault = keyof typeof FAULTS

@@ -1,0 +1,102 @@
+/** Server processes on one database, as people start them; killed at any moment, and started anew. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Fault } from './faults.ts'
+import type { Front } from './front.ts'
+
+const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
+const FAULTS = new URL('./faulty-driver.mjs', import.meta.url).href
+
+/** Time passes quickly, so that much happens in it. */
+export const SECONDS = {
+  claimTimeout: 1,
+  heartbeat: 0.25,
+  /** The shortest silence after which a runner's runs may be taken from it. */
+  stale: 1.5,
+  remove: 2.5,
+}
+
+const SETTINGS = {
+  RUN_CLAIM_TIMEOUT: SECONDS.claimTimeout,
+  RUN_SWEEP_INTERVAL: 0.2,
+  RUNNER_HEARTBEAT_INTERVAL: SECONDS.heartbeat,
+  RUNNER_STALE_THRESHOLD: SECONDS.stale,
+  RUNNER_REMOVE_THRESHOLD: SECONDS.remove,
+  RUNNER_LIFECYCLE_INTERVAL: 0.2,
+  RUNNER_POLL_TIMEOUT: 1,
+  RUN_RECOVERY_THRESHOLD: SECONDS.stale,
+}
+
+/** What it said last, should it end on its own. */
+const STDERR_KEPT = 2000
+
+export interface ServersOptions {
+  database: string
+  front: Front
+  count: number
+  /** Makes the servers wrong on purpose, to see whether that is found out. */
+  fault: Fault | null
+  /** One ended though nobody killed it. */
+  onDeath: (how: string) => void
+}
+
+export class Servers {
+  readonly #options: ServersOptions
+  readonly #children: (ChildProcess | undefined)[]
+  readonly #killed = new WeakSet<ChildProcess>()
+
+  constructor(options: ServersOptions) {
+    this.#options = options
+    this.#children = Array.from({ length: options.count }, () => undefined)
+  }
+
+  /** Resolves when it listens, or has ended. */
+  async start(at: number): Promise<void> {
+    const { database, front, fault, onDeath } = this.#options
+    const wrong = fault === null ? [] : ['--import', FAULTS]
+    const child = spawn(process.execPath, [...wrong, BIN, 'serve', '--port', '0'], {
+      env: {
+        PATH: process.env['PATH'],
+        ...Object.fromEntries(Object.entries(SETTINGS).map(([name, n]) => [name, String(n)])),
+        ...{ DATABASE_URL: `file:${database}`, LOG_LEVEL: 'error', FAULT: fault ?? '' },
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#children[at] = child
+    let port: number | undefined
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-STDERR_KEPT)
+    })
+    const listening = new Promise<void>((resolve) => {
+      createInterface(child.stdout).on('line', (line) => {
+        const [, found] = /listens on http:\S+:(\d+)/.exec(line) ?? []
+        if (found === undefined) return
+        port = Number(found)
+        front.add(port)
+        resolve()
+      })
+    })
+    const ended = once(child, 'exit').then(([code, signal]) => {
+      if (port !== undefined) front.remove(port)
+      if (!this.#killed.has(child)) onDeath(`${signal ?? `exit code ${code}`}: ${stderr}`)
+    })
+    await Promise.race([listening, ended])
+  }
+
+  /** SIGKILL: wherever it is. */
+  async kill(at: number): Promise<void> {
+    const child = this.#children[at]
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    this.#killed.add(child)
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+  }
+
+  async killAll(): Promise<void> {
+    await Promise.all(this.#children.map((_, at) => this.kill(at)))
+  }
+}

@@ -1,0 +1,169 @@
+/** One round: a database, servers, runners and clients; processes are killed, then all must end well. */
+import { setMaxListeners } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { HttpClient } from '../../src/load/http.ts'
+import type { Invariant } from '../../src/load/invariants.ts'
+import { seededRandom } from '../../src/load/random.ts'
+import { pause } from '../../src/load/timing.ts'
+import { beClient, stopRun } from './clients.ts'
+import { Crew } from './crew.ts'
+import { openReader, type Reader } from './database.ts'
+import { FAULTS, type Fault } from './faults.ts'
+import { Front } from './front.ts'
+import { checkAll, isBroken } from './invariants.ts'
+import { Killer, type Kills, type Pace } from './killer.ts'
+import { Ledger } from './ledger.ts'
+import { Notary } from './notes.ts'
+import { Servers } from './servers.ts'
+
+export interface Size extends Pace {
+  servers: number
+  /** Processes with several runners each. */
+  runners: number
+  clients: number
+}
+
+export const FULL_SIZE: Size = {
+  ...{ servers: 2, runners: 2, clients: 3 },
+  gap_ms: { least: 60, most: 500 },
+}
+
+export interface RoundOptions {
+  seed: number
+  /** For how long processes are killed. */
+  seconds: number
+  /** Then it ends as soon as that is found out. */
+  fault: Fault | null
+  size: Size
+  /** Ends the killing early; what is there must end well all the same. */
+  stop: AbortSignal
+}
+
+export interface Counts extends Kills {
+  runs: number
+  claims: number
+  starts: number
+  completions: number
+  failures: number
+  stops: number
+  retries: number
+  lost: number
+}
+
+export interface Round {
+  counts: Counts
+  invariants: Invariant[]
+  /** Kept where an invariant broke. */
+  database: string | null
+}
+
+const LOOK_MS = 1000
+/** Nothing moved for so long: nothing will. */
+const STALL_MS = 12_000
+const STALL_FAULTY_MS = 4000
+const DRAIN_LOOK_MS = 200
+
+export async function tortureRound(options: RoundOptions): Promise<Round> {
+  const { seed, seconds, fault, size, stop } = options
+  const random = seededRandom(seed)
+  const folder = mkdtempSync(join(tmpdir(), 'runqueue-torture-'))
+  const database = join(folder, 'queue.db')
+  const ledger = new Ledger()
+  const front = await Front.start(random)
+  const onDeath = (how: string) => void ledger.deaths.push(how)
+  const servers = new Servers({ database, front, count: size.servers, fault, onDeath })
+  const crew = new Crew({ url: front.url, ledger, random, count: size.runners })
+  const client = new HttpClient(front.url, 32)
+  const notary = new Notary(client, ledger.write)
+  const over = new AbortController()
+  setMaxListeners(0, over.signal)
+  let reader: Reader | undefined
+  let invariants: Invariant[] = []
+  let broken = false
+  try {
+    await Promise.all(Array.from({ length: size.servers }, (_, at) => servers.start(at)))
+    reader = await openReader(database)
+    const look = (final: boolean) => checkAll({ ...(reader as Reader).read(final), ledger, final })
+    for (let at = 0; at < size.runners; at += 1) crew.start(at)
+    const clients = Array.from({ length: size.clients }, (_, n) =>
+      beClient({ notary, random, over: over.signal, name: `client ${n}: run` }),
+    )
+    const killer = new Killer({ servers, crew, front, random, size })
+    const killing = killer.work(over.signal)
+    const until = performance.now() + seconds * 1000
+    const left = () => until - performance.now()
+    while (left() > 0 && !stop.aborted && !broken) {
+      await pause(Math.min(LOOK_MS, left()), stop)
+      invariants = look(false)
+      broken = invariants.some((each) => isBroken(each) && isAwaited(each, fault))
+    }
+    over.abort()
+    await Promise.all([killing, ...clients])
+    if (!broken) {
+      await crew.killAll()
+      crew.calm()
+      for (let at = 0; at < size.runners; at += 1) crew.start(at)
+      await drain(reader, notary, fault === null ? STALL_MS : STALL_FAULTY_MS)
+    }
+    // What was seen broken stays so, though it may have come right since.
+    if (!broken) invariants = look(true)
+    broken = invariants.some(isBroken)
+    return {
+      counts: countsOf(ledger, killer.kills),
+      invariants,
+      database: broken ? database : null,
+    }
+  } finally {
+    over.abort()
+    await Promise.all([crew.killAll(), servers.killAll()])
+    client.close()
+    front.close()
+    reader?.close()
+    if (!broken || fault !== null) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** A server that is wrong in one way may be found wrong in several. */
+const isAwaited = ({ name }: Invariant, fault: Fault | null): boolean =>
+  fault === null || name === FAULTS[fault]
+
+/** Until all runs have ended, or nothing moves any more. */
+async function drain(reader: Reader, notary: Notary, stallMs: number): Promise<void> {
+  let seen = ''
+  let moved = performance.now()
+  for (;;) {
+    const active = reader.active()
+    if (active.length === 0) return
+    const now = JSON.stringify(active)
+    if (now !== seen) moved = performance.now()
+    if (performance.now() - moved > stallMs) return
+    seen = now
+    const endless = active.filter(
+      (run) => run.plan === 'until_stopped' && run.status !== 'stopping',
+    )
+    await Promise.all(endless.map(({ run_id }) => stopRun(notary, run_id)))
+    await setTimeout(DRAIN_LOOK_MS)
+  }
+}
+
+function countsOf(ledger: Ledger, kills: Kills): Counts {
+  const { adds, claims, stops, retries, reports, signs } = ledger
+  const done = <Asked extends { outcome: string }>(notes: readonly Asked[]) =>
+    notes.filter(({ outcome }) => outcome === 'acknowledged')
+  const reportsOf = (word: string) => done(reports).filter(({ what }) => what === word).length
+  return {
+    ...kills,
+    runs: new Set(done(adds).flatMap(({ run_ids }) => run_ids)).size,
+    claims: new Set(claims.flatMap(({ runs }) => runs.map((run) => run.claim_token))).size,
+    starts: reportsOf('started'),
+    completions: reportsOf('completed'),
+    failures: reportsOf('failed'),
+    stops: done(stops).length,
+    retries: done(retries).length,
+    lost: [adds, claims, stops, retries, reports, signs].flat().filter((n) => n.outcome === 'lost')
+      .length,
+  }
+}
