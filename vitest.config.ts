@@ -22,6 +22,7 @@ export default defineConfig({
       project('load', ['load'], 60),
       project('simulation', ['simulation'], 60),
       project('crash', ['crash'], 60),
+      project('fuzz', ['fuzz'], 60),
       project('e2e', ['e2e'], 60),
     ],
   },
