@@ -3,6 +3,7 @@ export const FAULTS = {
   acknowledges_first: 'acknowledged_kept',
   claims_what_is_held: 'held_once',
   takes_outdated_tokens: 'tokens_fence',
+  forgets_idempotency_keys: 'added_once',
   forgets_claim_keys: 'claims_repeat',
   retries_without_end: 'attempts_bounded',
   keeps_stops_to_itself: 'stops_heard',

@@ -15,6 +15,7 @@ const REPLACEMENTS = {
     ],
   ],
   takes_outdated_tokens: [[/OR claim_token = \?\)/, 'OR claim_token = ? OR 1)']],
+  forgets_idempotency_keys: [[/"idempotency_key" = \?/, '"idempotency_key" = ? AND 0']],
   forgets_claim_keys: [[/claim_key = \? AND \+runner_id/, 'claim_key = ? AND 0 AND +runner_id']],
   retries_without_end: [[/attempt < max_attempts/g, 'true']],
   keeps_stops_to_itself: [[/stop_sent_at IS NULL OR/g, '0 AND']],
@@ -36,6 +37,9 @@ Database.prototype.prepare = function (source) {
     (sql, [from, to]) => sql.replace(from, to),
     source,
   )
+  if (process.env.FAULT === 'forgets_idempotency_keys' && source === 'BEGIN IMMEDIATE') {
+    this.exec('DROP INDEX IF EXISTS idx_runs_idempotency')
+  }
   const statement = prepare.call(this, replaced)
   return process.env.FAULT === 'acknowledges_first' ? late(this, source, statement) : statement
 }

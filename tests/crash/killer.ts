@@ -23,6 +23,8 @@ interface KillerOptions {
   size: Pace & { servers: number; runners: number }
 }
 
+/** How many of the servers, of 1, are asked to leave instead. */
+const LEAVING = 0.15
 /** A process comes back so much later. */
 const DOWN_MS = 250
 
@@ -59,8 +61,11 @@ export class Killer {
   #killServer(at: number, over: AbortSignal): void {
     const { servers, random } = this.#options
     this.#once(`server ${at}`, async () => {
-      this.kills.server_kills += 1
-      await servers.kill(at)
+      if (random() < LEAVING) await servers.kill(at, 'SIGTERM')
+      else {
+        this.kills.server_kills += 1
+        await servers.kill(at)
+      }
       await pause(random() * DOWN_MS, over)
       await servers.start(at)
     })

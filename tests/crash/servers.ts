@@ -52,8 +52,8 @@ export class Servers {
     this.#children = Array.from({ length: options.count }, () => undefined)
   }
 
-  /** Resolves when it listens, or has ended. */
-  async start(at: number): Promise<void> {
+  /** @returns whether it listens; else it has ended */
+  async start(at: number): Promise<boolean> {
     const { database, front, fault, onDeath } = this.#options
     const wrong = fault === null ? [] : ['--import', FAULTS]
     const child = spawn(process.execPath, [...wrong, BIN, 'serve', '--port', '0'], {
@@ -70,29 +70,31 @@ export class Servers {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr = (stderr + text).slice(-STDERR_KEPT)
     })
-    const listening = new Promise<void>((resolve) => {
+    const listening = new Promise<true>((resolve) => {
       createInterface(child.stdout).on('line', (line) => {
         const [, found] = /listens on http:\S+:(\d+)/.exec(line) ?? []
         if (found === undefined) return
         port = Number(found)
         front.add(port)
-        resolve()
+        resolve(true)
       })
     })
     const ended = once(child, 'exit').then(([code, signal]) => {
       if (port !== undefined) front.remove(port)
-      if (!this.#killed.has(child)) onDeath(`${signal ?? `exit code ${code}`}: ${stderr}`)
+      const isMeant = this.#killed.has(child) && (signal === 'SIGKILL' || code === 0)
+      if (!isMeant) onDeath(`${signal ?? `exit code ${code}`}: ${stderr}`)
+      return false
     })
-    await Promise.race([listening, ended])
+    return await Promise.race([listening, ended])
   }
 
-  /** SIGKILL: wherever it is. */
-  async kill(at: number): Promise<void> {
+  /** SIGKILL: wherever it is. SIGTERM: it is to leave in order. */
+  async kill(at: number, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
     const child = this.#children[at]
     if (!child || child.exitCode !== null || child.signalCode !== null) return
     this.#killed.add(child)
     const exit = once(child, 'exit')
-    child.kill('SIGKILL')
+    child.kill(signal)
     await exit
   }
 

@@ -84,7 +84,9 @@ export async function tortureRound(options: RoundOptions): Promise<Round> {
   let invariants: Invariant[] = []
   let broken = false
   try {
-    await Promise.all(Array.from({ length: size.servers }, (_, at) => servers.start(at)))
+    const starting = Array.from({ length: size.servers }, (_, at) => servers.start(at))
+    const listen = (await Promise.all(starting)).every(Boolean)
+    if (!listen) throw new Error(`the servers do not start (is it built?): ${ledger.deaths[0]}`)
     reader = await openReader(database)
     const look = (final: boolean) => checkAll({ ...(reader as Reader).read(final), ledger, final })
     for (let at = 0; at < size.runners; at += 1) crew.start(at)
