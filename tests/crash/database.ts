@@ -46,7 +46,8 @@ export interface Contents {
   sessions: SessionRow[]
   /** How often each run's completion was told to its session. */
   completions: Map<string, number>
-  pendingCounter: number
+  /** Null where nobody has asked for it: then it is not kept. */
+  pendingCounter: number | null
   /** What SQLite finds wrong with the file. */
   damage: string[]
 }
@@ -85,7 +86,7 @@ export async function openReader(path: string): Promise<Reader> {
         ),
         pendingCounter:
           all<{ value: number }>(`SELECT value FROM counters WHERE name = 'pending'`)[0]?.value ??
-          0,
+          null,
         damage: whole
           ? [
               ...all<{ integrity_check: string }>('PRAGMA integrity_check')
