@@ -116,7 +116,7 @@ export async function tortureRound(options: RoundOptions): Promise<Round> {
     return {
       counts: countsOf(ledger, killer.kills),
       invariants,
-      database: broken ? database : null,
+      database: broken && fault === null ? database : null,
     }
   } finally {
     over.abort()
