@@ -128,6 +128,20 @@ export function attemptsBounded(evidence: Evidence): Invariant {
   return invariant('attempts_bounded', claim, evidence.rows.length, faults)
 }
 
+/** Where a run was to wait, nobody has it before. */
+export function notBefore(evidence: Evidence): Invariant {
+  // A retry copies what its run says, but does not wait.
+  const retried = new Set(evidence.ledger.retries.map(({ prompt }) => prompt))
+  const holdings = holdingsOf(evidence)
+  const waiting = evidence.rows.filter((row) => row.delay_ms > 0 && !retried.has(row.prompt))
+  const faults = waiting.flatMap(({ run_id, created_at, delay_ms }) => {
+    const [first] = holdings.get(run_id) ?? []
+    const early = Date.parse(created_at) + delay_ms - (first?.answered_at ?? Number.NaN)
+    return early > 0 ? [`${run_id} was claimed ${early} ms before its time`] : []
+  })
+  return invariant('not_before', 'no run was claimed before its time', waiting.length, faults)
+}
+
 /** The first poll of a runner after a stop was acknowledged brings it, if none before did. */
 export function stopsHeard({ ledger, rows }: Evidence): Invariant {
   const byId = new Map(rows.map((row) => [row.run_id, row]))

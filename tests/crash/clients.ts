@@ -13,6 +13,8 @@ const BATCH_MAX = 10
 /** Runs a client remembers, to stop, retry or resume them. */
 const KNOWN_MAX = 30
 const PAUSE_MS = 150
+const DELAY_MS_MAX = 1500
+const RETRY_DELAY_SECONDS = 0.2
 
 interface Known {
   run_id: string
@@ -60,14 +62,19 @@ export async function beClient({ notary, random, over, name }: ClientsOptions): 
       prompt,
       plan: random() < 0.1 ? 'until_stopped' : (pick(PLANS.slice(0, 3)) ?? 'complete'),
       work_ms: Math.floor(random() ** 3 * 400),
+      delay_ms: random() < 0.15 ? 1 + Math.floor(random() * DELAY_MS_MAX) : 0,
     }
+    const max_attempts = 1 + Math.floor(random() * 3)
     const tag = pick([null, ...TAGS])
     return {
       type: 'start_session',
       prompt,
       parameters: parameters as NewRun['parameters'],
       priority: Math.floor(random() * 3),
-      max_attempts: 1 + Math.floor(random() * 3),
+      max_attempts,
+      on_lost: max_attempts > 1 && random() < 0.5 ? 'requeue' : 'fail',
+      ...(parameters.delay_ms > 0 && { delay_seconds: parameters.delay_ms / 1000 }),
+      ...(random() < 0.3 && { retry_delay_seconds: RETRY_DELAY_SECONDS }),
       ...(tag && { additional_demands: { tags: [tag] }, timeout_seconds: MATCH_SECONDS }),
     }
   }
@@ -124,6 +131,7 @@ export async function beClient({ notary, random, over, name }: ClientsOptions): 
       ...run,
       priority: first.priority,
       max_attempts: first.max_attempts,
+      on_lost: 'fail' as const,
     }))
     const { priority, max_attempts } = first
     const prompts = alike.map(({ prompt }) => prompt)

@@ -11,6 +11,8 @@ export interface Row {
   session_id: string
   prompt: string
   plan: string
+  delay_ms: number
+  retry_delay_seconds: number | null
   priority: number
   demands: Demands | null
   status: RunStatus
@@ -67,8 +69,8 @@ export async function openReader(path: string): Promise<Reader> {
   return {
     read: client.transaction((whole: boolean): Contents => {
       const rows = all<Omit<Row, 'demands'> & { demands: string | null }>(
-        `SELECT seq, run_id, session_id, prompt, parameters ->> '$.plan' AS plan, priority, demands,
-           status, runner_id, claim_token, idempotency_key, error, result ->> '$.text' AS result_text,
+        `SELECT seq, run_id, session_id, prompt, parameters ->> '$.plan' AS plan,
+           parameters ->> '$.delay_ms' AS delay_ms, retry_delay_seconds, priority, demands, status, runner_id, claim_token, idempotency_key, error, result ->> '$.text' AS result_text,
            attempt, max_attempts, created_at, completed_at FROM runs ORDER BY seq`,
       )
       return {

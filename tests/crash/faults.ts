@@ -7,6 +7,7 @@ export const FAULTS = {
   forgets_claim_keys: 'claims_repeat',
   retries_without_end: 'attempts_bounded',
   keeps_stops_to_itself: 'stops_heard',
+  hastens: 'not_before',
   newest_first: 'order_kept',
   drops_results: 'legally_ended',
 } as const satisfies Record<string, string>

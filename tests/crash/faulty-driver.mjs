@@ -26,6 +26,7 @@ const REPLACEMENTS = {
       'ORDER BY head.priority, head.created_at DESC',
     ],
   ],
+  hastens: [[/available_at <= \?/, '(available_at <= ? OR true)']],
   drops_results: [[/"result" = \?/, '"result" = iif(? IS NULL, NULL, NULL)']],
 }
 

@@ -4,6 +4,7 @@ import {
   attemptsBounded,
   claimsRepeat,
   heldOnce,
+  notBefore,
   stopsHeard,
   tokensFence,
 } from './claim-invariants.ts'
@@ -18,6 +19,7 @@ const CHECKS = [
   tokensFence,
   claimsRepeat,
   attemptsBounded,
+  notBefore,
   stopsHeard,
   legallyEnded,
   orderKept,

@@ -27,6 +27,8 @@ const SETTINGS = {
   RUNNER_LIFECYCLE_INTERVAL: 0.2,
   RUNNER_POLL_TIMEOUT: 1,
   RUN_RECOVERY_THRESHOLD: SECONDS.stale,
+  /** More than there ever are: only that they are counted. */
+  RUN_MAX_PENDING: 1_000_000,
 }
 
 /** What it said last, should it end on its own. */

@@ -6,9 +6,11 @@ import { TRANSITIONS } from '../../src/queue/transitions.ts'
 import type { Row } from './database.ts'
 import type { Evidence } from './evidence.ts'
 
-const LEGAL = new Set(
-  Object.values(TRANSITIONS).flatMap(({ from, to }) => from.map((each) => `${each} → ${to}`)),
-)
+const LEGAL = new Set([
+  ...Object.values(TRANSITIONS).flatMap(({ from, to }) => from.map((each) => `${each} → ${to}`)),
+  // Its time has come.
+  'pending → pending',
+])
 
 export function legalMoves({ moves, rows }: Evidence): Invariant {
   const last = new Map<number, RunStatus>()
@@ -36,10 +38,10 @@ export function orderKept({ moves, rows, ledger }: Evidence): Invariant {
   const pending = new Map<number, Row>()
   const faults: string[] = []
   let checked = 0
-  for (const { run_seq, to_status, runner_id } of moves) {
+  for (const { run_seq, from_status, to_status, runner_id } of moves) {
     const run = bySeq.get(run_seq)
     if (!run) continue
-    if (to_status === 'pending') pending.set(run_seq, run)
+    if (to_status === 'pending' && !mayWait(run, from_status)) pending.set(run_seq, run)
     else pending.delete(run_seq)
     const offers = ledger.capabilities.get(runner_id ?? '')
     if (to_status !== 'claimed' || !offers) continue
@@ -55,6 +57,12 @@ export function orderKept({ moves, rows, ledger }: Evidence): Invariant {
   }
   const claim = 'the highest priority went first, and in it the oldest'
   return invariant('order_kept', claim, checked, faults)
+}
+
+/** Until its time has come, which is a move of its own, nobody may claim it. */
+function mayWait({ delay_ms, retry_delay_seconds }: Row, from: RunStatus | null): boolean {
+  if (from === 'pending') return false
+  return from === null ? delay_ms > 0 : retry_delay_seconds !== null
 }
 
 function isBefore(one: Row, other: Row): boolean {

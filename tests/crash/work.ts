@@ -7,4 +7,6 @@ export type Parameters = {
   prompt: string
   plan: Plan
   work_ms: number
+  /** How long after it was added the run may be claimed. */
+  delay_ms: number
 }
