@@ -30,6 +30,13 @@ export interface Config {
   readonly noMatchTimeoutSeconds: number
   /** With so many runs pending, no more are taken; null: however many. */
   readonly maxPending: number | null
+  /** Runs a second that each token may add; 0: as many as it likes. */
+  readonly runRateLimit: number
+  /** … and at once, after a rest. */
+  readonly runRateBurst: number
+  readonly maxConnections: number
+  /** How many requests may wait, for work or for a run's end. */
+  readonly maxWaiting: number
   readonly claimTimeoutSeconds: number
   readonly recoveryMode: RecoveryMode
   readonly recoveryThresholdSeconds: number
@@ -55,6 +62,8 @@ const POLL_TIMEOUT_MAX = 59
 const SECONDS_MAX = 365 * 24 * 3600
 const MAX_PENDING_MAX = 1_000_000_000
 const RETENTION_MAX = 10 * SECONDS_MAX
+const RATE_MAX = 1_000_000
+const CONNECTIONS_MAX = 1_000_000
 
 /**
  * @param environment as in process.env; flags are put over it under the same names.
@@ -115,6 +124,7 @@ export function parseConfig(environment: Environment): Config {
       .filter(Boolean)
   }
 
+  const runRateLimit = number('RUN_RATE_LIMIT', 0, 0, RATE_MAX)
   const config: Config = {
     host: text('HOST', '127.0.0.1'),
     port: whole('PORT', 8765, 0, 65_535),
@@ -130,6 +140,11 @@ export function parseConfig(environment: Environment): Config {
     sweepIntervalSeconds: number('RUN_SWEEP_INTERVAL', 2, 0.1, 3600),
     noMatchTimeoutSeconds: number('RUN_NO_MATCH_TIMEOUT', MATCH_TIMEOUT_SECONDS, 0, SECONDS_MAX),
     maxPending: whole('RUN_MAX_PENDING', null, 1, MAX_PENDING_MAX),
+    runRateLimit,
+    // What one second brings, unless that is less than a run.
+    runRateBurst: number('RUN_RATE_BURST', Math.max(1, runRateLimit), 1, RATE_MAX),
+    maxConnections: whole('HTTP_MAX_CONNECTIONS', 10_000, 1, CONNECTIONS_MAX),
+    maxWaiting: whole('HTTP_MAX_WAITING', 5000, 0, CONNECTIONS_MAX),
     claimTimeoutSeconds: number('RUN_CLAIM_TIMEOUT', 60, 0.1, SECONDS_MAX),
     recoveryMode: oneOf('RUN_RECOVERY_MODE', RECOVERY_MODES, 'stale'),
     recoveryThresholdSeconds: number(

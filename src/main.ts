@@ -1,10 +1,10 @@
 /** A server process: config → database → recovery → app → listen → sweep, and the way back. */
 import type { Server } from 'node:http'
-import type { Socket } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { createApp } from './http/app.ts'
+import { isLoopback } from './http/loopback.ts'
+import { closeServer, createHttpServer, silentConnections } from './http/server.ts'
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
 import { openSqliteThread } from './sqlite/thread.ts'
@@ -14,6 +14,8 @@ import { isDatabaseTrouble, seldomOfEachTrouble } from './trouble.ts'
 export interface RunningServer {
   /** Where it listens, for example `http://127.0.0.1:8765`. */
   url: string
+  /** No token was there at the start: whoever is on this machine may do everything. */
+  isOpen: boolean
   /**
    * Leaves in order: no new connections, waiting polls answered at once, requests at hand finished,
    * the database closed. Resolves when all is done.
@@ -21,22 +23,13 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
-/** The port is taken, or the address is not this machine's: in words that say what to do. */
+/** The port is taken, the address is not this machine's or not safe: in words that say what to do. */
 class ListenError extends Error {
-  constructor(message: string, cause: unknown) {
+  constructor(message: string, cause?: unknown) {
     super(message, { cause })
     this.name = 'ListenError'
   }
 }
-
-/** Requests that are still not done by then are cut. */
-const CLOSE_DEADLINE_MS = 10_000
-/**
- * Clients keep idle connections, often for 5 s, which is Node's own limit too: whoever closes one
- * just as a report goes out on it loses the report. So this side keeps them much longer.
- */
-const KEEP_ALIVE_MS = 75_000
-const HEADERS_TIMEOUT_MS = 20_000
 
 /** @throws DatabaseOpenError, ListenError */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
@@ -49,6 +42,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   const seldom = seldomOfEachTrouble(() => performance.now())
   let sweeper: Sweeper | undefined
   try {
+    const { any } = await engine.tokens.find(null)
+    if (!any) refuseStrangers(config)
     await recover(engine, config, now(), log)
     const app = createApp({
       engine,
@@ -61,10 +56,12 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         if (isDatabaseTrouble(error)) sweeper?.excuseSilence()
       },
     })
-    const server = createAdaptorServer({
-      fetch: app.fetch,
-      serverOptions: { keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: HEADERS_TIMEOUT_MS },
-    }) as Server
+    const { maxConnections } = config
+    const server = createHttpServer(app, {
+      maxConnections,
+      onTooMany: () =>
+        log.warn({ maxConnections }, 'too many connections: new ones are closed unanswered'),
+    })
     const silent = silentConnections(server)
     await listen(server, config)
     sweeper = startSweeper({
@@ -77,6 +74,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     })
     return {
       url: urlOf(server, config.host),
+      isOpen: !any,
       async close() {
         const swept = sweeper?.stop()
         closing.abort()
@@ -89,6 +87,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     await engine.close()
     throw error
   }
+}
+
+/** Before anything listens: without a token nobody who can reach it could be refused. */
+function refuseStrangers({ host }: Config): void {
+  if (isLoopback(host)) return
+  throw new ListenError(
+    `other machines can reach ${host}, and there is no token yet, so anybody could do anything. Create one on this database with \`runqueue token create --role admin --name NAME\`, or listen on 127.0.0.1 with --host or HOST.`,
+  )
 }
 
 async function recover(engine: Engine, config: Config, now: string, log: Logger): Promise<void> {
@@ -141,27 +147,4 @@ function urlOf(server: Server, host: string): string {
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-/** Connections that were opened ahead and have asked nothing yet, which Node does not call idle. */
-function silentConnections(server: Server): Set<Socket> {
-  const silent = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    silent.add(socket)
-    socket.once('close', () => silent.delete(socket))
-  })
-  server.on('request', ({ socket }) => silent.delete(socket))
-  return silent
-}
-
-async function closeServer(server: Server, silent: Set<Socket>): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-  for (const socket of silent) socket.destroy()
-  // Answers that are on their way out keep their connection until they are written.
-  server.closeIdleConnections()
-  const idle = setInterval(() => server.closeIdleConnections(), 50)
-  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_DEADLINE_MS)
-  await closed
-  clearInterval(idle)
-  clearTimeout(cut)
 }

@@ -1,6 +1,6 @@
 /** Errors at the top: what went wrong in words, and the exit code that says it to scripts. */
 import { CommanderError, InvalidArgumentError } from 'commander'
-import { ApiError, ConnectionError } from '../client/index.ts'
+import { ApiError, ConnectionError, isTokenRefused } from '../client/index.ts'
 import type { Context, Output } from './context.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { printable } from './text.ts'
@@ -36,6 +36,12 @@ function inWords(error: unknown): { code: ExitCode; text: string } {
     return { code: EXIT.usage, text: `${error.message}\n${HELP_HINT}` }
   }
   if (error instanceof Interrupted) return { code: EXIT.interrupted, text: error.message }
+  if (isTokenRefused(error)) {
+    return {
+      code: EXIT.denied,
+      text: `${error.message} (${error.code})\n--token or RUNQUEUE_TOKEN gives one; \`runqueue token create\`, where the database is, makes one.`,
+    }
+  }
   if (error instanceof ApiError) {
     return { code: EXIT.refused, text: `${error.message} (${error.code})` }
   }

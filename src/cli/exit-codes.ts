@@ -7,6 +7,7 @@ export const EXIT = {
   unreachable: 4,
   refused: 5,
   waitedOut: 6,
+  denied: 7,
   interrupted: 130,
 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
@@ -19,6 +20,7 @@ const MEANINGS: Record<keyof typeof EXIT, string> = {
   unreachable: 'the server cannot be reached',
   refused: 'the server refused; the reason is printed',
   waitedOut: 'wait --timeout ran out, the run goes on',
+  denied: 'a token is missing, or may not do this',
   interrupted: 'interrupted, a run that was waited for goes on',
 }
 

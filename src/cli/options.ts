@@ -9,6 +9,7 @@ import type { Context } from './context.ts'
 /** What every command that asks a server takes. */
 export interface ServerOptions {
   url: string
+  token?: string
   json?: true
 }
 
@@ -26,6 +27,14 @@ export const urlOptionOfProgram = (): Option =>
     // Checked here too, so that the refusal comes before anything is done.
     .argParser(serverUrl)
 
+export const tokenOption = (): Option =>
+  new Option(
+    '--token <token>',
+    'what lets this in; better in the environment, which others do not see',
+  )
+    .env('RUNQUEUE_TOKEN')
+    .argParser(bearerToken)
+
 /** What commands take that work on the database itself. */
 export interface DatabaseOptions {
   database?: string
@@ -41,7 +50,14 @@ export const jsonOption = (): Option =>
   new Option('--json', 'print JSON instead of text for people')
 
 export function clientOf(context: Context, options: ServerOptions): RunqueueClient {
-  return new RunqueueClient({ url: options.url, fetch: context.fetch })
+  return new RunqueueClient({ url: options.url, token: options.token, fetch: context.fetch })
+}
+
+/** The characters that RFC 6750 allows: a line break, say, no header could carry. */
+function bearerToken(text: string): string {
+  const token = text.trim()
+  if (/^[\w.~+/-]+=*$/.test(token)) return token
+  throw new InvalidArgumentError('It must be a token as `runqueue token create` prints it.')
 }
 
 function serverUrl(text: string): string {

@@ -19,8 +19,11 @@ const STATUS_FORMATS: Record<string, Format> = {
   completed: 'green',
   finished: 'green',
   online: 'green',
+  usable: 'green',
   failed: 'red',
   stale: 'red',
+  expired: 'red',
+  revoked: 'gray',
   stopped: 'gray',
 }
 

@@ -14,13 +14,14 @@ import { serveCommand } from './commands/serve.ts'
 import { sessionsCommand } from './commands/sessions.ts'
 import { showCommand } from './commands/show.ts'
 import { stopCommand } from './commands/stop.ts'
+import { tokenCommand } from './commands/token.ts'
 import { waitCommand } from './commands/wait.ts'
 import type { Context } from './context.ts'
 import { HELP_HINT, reportError, styleError } from './errors.ts'
 import { EXIT_CODES_HELP, type ExitCode } from './exit-codes.ts'
-import { jsonOption, urlOption, urlOptionOfProgram } from './options.ts'
+import { jsonOption, tokenOption, urlOption, urlOptionOfProgram } from './options.ts'
 
-/** Ask a server, so they all take --url and --json. */
+/** Ask a server, so they all take --url, --token and --json. */
 const ASKING = {
   'Work:': [addCommand, listCommand, showCommand, waitCommand, stopCommand, retryCommand],
   'Look:': [runnersCommand, sessionsCommand],
@@ -30,6 +31,7 @@ const ASKING = {
 const OPERATING = [
   serveCommand,
   runnerCommand,
+  tokenCommand,
   recoverCommand,
   pruneCommand,
   backupCommand,
@@ -83,7 +85,8 @@ function createProgram(context: Context): Command {
     .addHelpText('after', `\n${EXAMPLES}\nExit codes:\n${EXIT_CODES_HELP}`)
   for (const [group, commands] of Object.entries(ASKING)) {
     for (const command of commands) {
-      mount(program, group, command(context).addOption(jsonOption()).addOption(urlOption()))
+      const asking = command(context).addOption(jsonOption()).addOption(urlOption())
+      mount(program, group, asking.addOption(tokenOption()))
     }
   }
   for (const command of OPERATING) mount(program, 'Operate:', command(context))
@@ -94,6 +97,7 @@ function createProgram(context: Context): Command {
 
 function mount(program: Command, group: string, command: Command): void {
   program.addCommand(command.copyInheritedSettings(program).helpGroup(group))
+  for (const below of command.commands) below.copyInheritedSettings(command)
 }
 
 /** Options given before the subcommand count like those after it, which win. */

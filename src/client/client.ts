@@ -106,6 +106,8 @@ export interface Report {
 export interface ClientOptions {
   /** Where the server listens, for example `http://127.0.0.1:8765`. */
   url: string
+  /** As `runqueue token create` printed it. Not needed while the server has none. */
+  token?: string | undefined
   fetch?: typeof fetch
 }
 
@@ -122,10 +124,12 @@ const TIMEOUT_SECONDS = 30
 export class RunqueueClient {
   readonly url: string
   readonly #fetch: typeof fetch
+  readonly #headers: Record<string, string>
 
   constructor(options: ClientOptions) {
     this.url = options.url.replace(/\/+$/, '')
     this.#fetch = options.fetch ?? fetch
+    this.#headers = options.token ? { authorization: `Bearer ${options.token}` } : {}
   }
 
   health(): Promise<{ status: string }> {
@@ -245,10 +249,10 @@ export class RunqueueClient {
       if (value !== undefined) url.searchParams.set(name, String(value))
     }
     const seconds = options.timeoutSeconds ?? TIMEOUT_SECONDS
-    const init: RequestInit = { method }
+    const init: RequestInit = { method, headers: this.#headers }
     if (options.body !== undefined) {
       init.body = JSON.stringify(options.body)
-      init.headers = { 'content-type': 'application/json' }
+      init.headers = { ...this.#headers, 'content-type': 'application/json' }
     }
     const abort = new AbortController()
     const timer = setTimeout(

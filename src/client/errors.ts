@@ -17,6 +17,13 @@ export class ApiError extends Error {
   }
 }
 
+/** What a server says of the token that came with a request, or should have. */
+const TOKEN_CODES = ['token_required', 'invalid_token', 'insufficient_scope', 'runner_not_yours']
+
+/** The same request with another token may do; with this one it will not. */
+export const isTokenRefused = (error: unknown): error is ApiError =>
+  error instanceof ApiError && TOKEN_CODES.includes(error.code)
+
 /** No answer came: nothing listens there, the connection broke, or the time was up. */
 export class ConnectionError extends Error {
   constructor(url: string, cause: unknown) {

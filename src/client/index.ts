@@ -11,4 +11,4 @@ export {
   RunqueueClient,
   type StopAnswer,
 } from './client.ts'
-export { ApiError, ConnectionError } from './errors.ts'
+export { ApiError, ConnectionError, isTokenRefused } from './errors.ts'

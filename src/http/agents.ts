@@ -4,9 +4,10 @@
  */
 import { Hono } from 'hono'
 import { pathId } from './body.ts'
+import type { Env } from './deps.ts'
 
-export function agentRoutes(): Hono {
-  const app = new Hono()
+export function agentRoutes(): Hono<Env> {
+  const app = new Hono<Env>()
   app.get('/', (c) => c.json([]))
   app.get('/:name', (c) => c.json({ name: pathId(c, 'name'), description: '', status: 'active' }))
   return app

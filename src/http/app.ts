@@ -1,19 +1,20 @@
 /** The HTTP API: routes on the queue. Nothing below knows HTTP. */
-import type { HttpBindings } from '@hono/node-server'
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { agentRoutes } from './agents.ts'
-import type { Deps } from './deps.ts'
+import { mount } from './auth.ts'
+import type { Deps, Env } from './deps.ts'
 import { errorAnswer, methodNotAllowedAnswer, notFoundAnswer } from './errors.ts'
 import { RunEnds } from './run-ends.ts'
 import { runnerRoutes } from './runner.ts'
 import { runnersRoutes } from './runners.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes } from './sessions.ts'
+import { WaitSlots } from './wait-slots.ts'
 import { WaitingRunners } from './waiting-runners.ts'
 
-export type App = Hono<{ Bindings: Partial<HttpBindings> }>
+export type App = Hono<Env>
 
 export function createApp(deps: Deps): App {
   const app: App = new Hono()
@@ -30,10 +31,13 @@ export function createApp(deps: Deps): App {
     app.use(cors({ origin, allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'] }))
   }
   app.get('/health', (c) => c.json({ status: 'healthy' }))
-  app.route('/runs', runRoutes(deps, new RunEnds(deps.engine, deps.closing)))
-  app.route('/runner', runnerRoutes(deps, new WaitingRunners(deps.engine.changes, deps.closing)))
-  app.route('/runners', runnersRoutes(deps))
-  app.route('/sessions', sessionRoutes(deps))
-  app.route('/agents', agentRoutes())
+  const { engine, closing, config } = deps
+  const slots = new WaitSlots(config.maxWaiting)
+  const waiting = new WaitingRunners(engine.changes, closing, slots)
+  mount(app, '/runs', runRoutes(deps, new RunEnds(engine, closing, slots)), deps)
+  mount(app, '/runner', runnerRoutes(deps, waiting), deps)
+  mount(app, '/runners', runnersRoutes(deps), deps)
+  mount(app, '/sessions', sessionRoutes(deps), deps)
+  mount(app, '/agents', agentRoutes(), deps)
   return app
 }

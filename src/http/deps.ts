@@ -1,6 +1,8 @@
+import type { HttpBindings } from '@hono/node-server'
 import type { Config } from '../config.ts'
 import type { Engine } from '../queue/engine.ts'
 import type { Timestamp } from '../queue/run.ts'
+import type { Caller } from '../queue/token.ts'
 
 /** What the routes work with. Time comes from here, so that tests decide it. */
 export interface Deps {
@@ -9,9 +11,13 @@ export interface Deps {
     Config,
     | 'corsOrigins'
     | 'heartbeatIntervalSeconds'
+    | 'host'
     | 'maxPending'
+    | 'maxWaiting'
     | 'noMatchTimeoutSeconds'
     | 'pollTimeoutSeconds'
+    | 'runRateBurst'
+    | 'runRateLimit'
     | 'staleThresholdSeconds'
   >
   now: () => Timestamp
@@ -19,4 +25,12 @@ export interface Deps {
   closing: AbortSignal
   /** An error that is nobody's mistake but ours. */
   onError: (error: unknown, request: { method: string; path: string }) => void
+}
+
+export interface Env {
+  Bindings: Partial<HttpBindings>
+  Variables: {
+    /** Whose token came with the request; null where none is needed. */
+    caller: Caller | null
+  }
 }

@@ -15,6 +15,9 @@ const STATUS = {
   run_not_found: 404,
   runner_not_found: 404,
   runner_not_registered: 401,
+  invalid_token: 401,
+  runner_not_yours: 403,
+  token_not_found: 404,
   session_exists: 409,
   session_active: 409,
   session_not_held: 409,
@@ -24,6 +27,8 @@ const STATUS = {
   idempotency_conflict: 409,
   queue_full: 503,
   duplicate_runner: 409,
+  token_ambiguous: 409,
+  rate_limited: 429,
   database_busy: 503,
   database_unavailable: 503,
   database_full: 507,
@@ -35,13 +40,21 @@ export class RequestError extends Error {
   readonly code: string
   /** What existing clients read; the message itself where there is nothing more to say. */
   readonly detail: unknown
+  readonly headers: Readonly<Record<string, string>>
 
-  constructor(status: ContentfulStatusCode, code: string, message: string, detail?: unknown) {
+  constructor(
+    status: ContentfulStatusCode,
+    code: string,
+    message: string,
+    detail?: unknown,
+    headers: Record<string, string> = {},
+  ) {
     super(message)
     this.name = 'RequestError'
     this.status = status
     this.code = code
     this.detail = detail ?? message
+    this.headers = headers
   }
 }
 
@@ -63,21 +76,30 @@ export class ValidationError extends RequestError {
 /** How long a client had better leave a queue that is full, locked or gone alone. */
 const RETRY_AFTER_SECONDS = '1'
 
+/** What RFC 6750 wants beside a 401 or 403 that is about the token. */
+export const wwwAuthenticate = (error?: 'invalid_token' | 'insufficient_scope') => ({
+  'WWW-Authenticate': error === undefined ? 'Bearer' : `Bearer error="${error}"`,
+})
+
+function headersOf({ code, facts }: QueueError): Record<string, string> {
+  if (code === 'invalid_token') return wwwAuthenticate('invalid_token')
+  if (code === 'runner_not_yours') return wwwAuthenticate('insufficient_scope')
+  if (code === 'rate_limited') return { 'Retry-After': String(facts['retry_after_seconds']) }
+  return STATUS[code] >= 500 ? { 'Retry-After': RETRY_AFTER_SECONDS } : {}
+}
+
 export function errorAnswer(error: Error, c: Context, onError: Deps['onError']): Response {
   if (error instanceof QueueError) {
     const status = STATUS[error.code]
-    if (status >= 500) {
-      c.header('Retry-After', RETRY_AFTER_SECONDS)
-      // A full queue is what its bound is for.
-      if (error.code !== 'queue_full') onError(error, c.req)
-    }
+    // A full queue is what its bound is for.
+    if (status >= 500 && error.code !== 'queue_full') onError(error, c.req)
     const { code, message, facts } = error
     const detail = code === 'duplicate_runner' ? { error: code, message, ...facts } : message
-    return c.json({ detail, code, message }, status)
+    return c.json({ detail, code, message }, status, headersOf(error))
   }
   if (error instanceof RequestError) {
-    const { status, code, message, detail } = error
-    return c.json({ detail, code, message }, status)
+    const { status, code, message, detail, headers } = error
+    return c.json({ detail, code, message }, status, { ...headers })
   }
   onError(error, c.req)
   const message = 'Internal Server Error'

@@ -6,11 +6,13 @@ import { newClaimToken } from '../queue/ids.ts'
 import type { PollOutcome } from '../queue/run-queue.ts'
 import type { Runner } from '../queue/runner.ts'
 import { addSeconds } from '../queue/time.ts'
+import type { Caller } from '../queue/token.ts'
 import type { Deps } from './deps.ts'
 import type { Waiter, WaitingRunners } from './waiting-runners.ts'
 
 export interface Poll {
   runner_id: string
+  caller: Caller | null
   /** How many runs at most; 0 waits for stops only. */
   limit: number
   claim_key: string | null
@@ -34,7 +36,7 @@ const STOP_RESEND_SECONDS = 30
 
 const NOTHING: PollAnswer = { kind: 'nothing' }
 
-/** @throws QueueError runner_not_registered */
+/** @throws QueueError runner_not_registered, runner_not_yours, invalid_token */
 export async function poll(
   deps: Deps,
   waiting: WaitingRunners,
@@ -70,10 +72,10 @@ export async function poll(
 }
 
 async function look({ engine, now }: Deps, request: Poll): Promise<PollOutcome> {
-  const { runner_id, limit, claim_key } = request
+  const { runner_id, caller, limit, claim_key } = request
   const at = now()
   const tokens = Array.from({ length: limit }, newClaimToken)
-  const claim = { runner_id, limit, claim_key, tokens }
+  const claim = { runner_id, caller, limit, claim_key, tokens }
   return await engine.runs.poll(claim, at, addSeconds(at, -STOP_RESEND_SECONDS))
 }
 

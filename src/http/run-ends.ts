@@ -1,5 +1,6 @@
 import type { Engine } from '../queue/engine.ts'
 import { isTerminal, type Run } from '../queue/run.ts'
+import type { WaitSlots } from './wait-slots.ts'
 
 /** Behind the change signal, in case a hint was lost. */
 const LOOK_AGAIN_MS = 5_000
@@ -8,20 +9,34 @@ const LOOK_AGAIN_MS = 5_000
 export class RunEnds {
   readonly #engine: Engine
   readonly #closing: AbortSignal
+  readonly #slots: WaitSlots
   readonly #waiting = new Map<string, Set<() => void>>()
   #unsubscribe: (() => void) | undefined
 
-  constructor(engine: Engine, closing: AbortSignal) {
+  constructor(engine: Engine, closing: AbortSignal, slots: WaitSlots) {
     this.#engine = engine
     this.#closing = closing
+    this.#slots = slots
     // One listener for all: AbortSignal.any would leave a trace of each wait in a signal that lasts.
     closing.addEventListener('abort', () => {
       for (const waiting of [...this.#waiting.values()]) for (const done of [...waiting]) done()
     })
   }
 
-  /** @returns the run when it has ended; null when the time is up, the signal aborts or all close. */
+  /**
+   * @returns the run when it has ended; null when the time is up, the signal aborts or all close.
+   * @throws RequestError too_many_waiting
+   */
   async wait(run_id: string, milliseconds: number, signal: AbortSignal): Promise<Run | null> {
+    this.#slots.take()
+    try {
+      return await this.#wait(run_id, milliseconds, signal)
+    } finally {
+      this.#slots.free()
+    }
+  }
+
+  async #wait(run_id: string, milliseconds: number, signal: AbortSignal): Promise<Run | null> {
     const deadline = performance.now() + milliseconds
     while (!signal.aborted && !this.#closing.aborted) {
       const left = deadline - performance.now()

@@ -1,5 +1,4 @@
 /** /runner: what runners call. */
-import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { z } from 'zod'
 import { runnerId } from '../queue/ids.ts'
@@ -8,7 +7,7 @@ import type { Report } from '../queue/run-queue.ts'
 import type { NewRunner } from '../queue/runner.ts'
 import { addSeconds } from '../queue/time.ts'
 import { pathId, readBody, readQuery } from './body.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
 import { poll } from './poll.ts'
 import {
@@ -26,8 +25,6 @@ import {
 import { claimedRunView } from './views.ts'
 import type { WaitingRunners } from './waiting-runners.ts'
 
-type Env = { Bindings: Partial<HttpBindings> }
-
 export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   const { engine, config, now, onError } = deps
   const app = new Hono<Env>()
@@ -36,7 +33,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
     const runner = newRunner(await readBody(c, registerBody))
     const at = now()
     const staleBefore = addSeconds(at, -config.staleThresholdSeconds)
-    const { runner_id } = await engine.runners.register(runner, at, staleBefore)
+    const { runner_id } = await engine.runners.register(runner, at, staleBefore, c.get('caller'))
     return c.json({
       runner_id,
       poll_endpoint: '/runner/runs',
@@ -49,7 +46,8 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
     const { runner_id } = readQuery(c, pollQuery)
     const waitSeconds = config.pollTimeoutSeconds
     const signal = () => c.req.raw.signal
-    const request = { runner_id, limit: 1, claim_key: null, waitSeconds, signal }
+    const caller = c.get('caller')
+    const request = { runner_id, caller, limit: 1, claim_key: null, waitSeconds, signal }
     const answer = await poll(deps, waiting, request)
     // Existing runners look whether a key is there, not what it holds: others stay absent.
     switch (answer.kind) {
@@ -72,6 +70,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
     const { runner_id, limit, wait_seconds, claim_key } = await readBody(c, claimBody)
     const answer = await poll(deps, waiting, {
       runner_id,
+      caller: c.get('caller'),
       limit: limit ?? 1,
       claim_key: claim_key ?? null,
       waitSeconds: Math.min(wait_seconds ?? 0, WAIT_SECONDS_MAX),
@@ -150,22 +149,27 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
         "Status must be 'finished', 'failed', or 'stopped'",
       )
     }
-    await engine.sessions.report(session_id, runner_id, status, now())
+    await engine.sessions.report(session_id, runner_id, status, now(), c.get('caller'))
     return c.json({ ok: true })
   })
 
   app.post('/heartbeat', async (c) => {
     const { runner_id } = await readBody(c, runnerBody)
-    await engine.runners.heartbeat(runner_id, now())
+    await engine.runners.heartbeat(runner_id, now(), c.get('caller'))
     return c.json({ ok: true })
   })
 
   return app
 }
 
-function report(c: Context, body: z.output<typeof reportBody>): Report {
+function report(c: Context<Env>, body: z.output<typeof reportBody>): Report {
   const { runner_id, claim_token } = body
-  return { run_id: pathId(c, 'run_id'), runner_id, claim_token: claim_token ?? null }
+  return {
+    run_id: pathId(c, 'run_id'),
+    runner_id,
+    caller: c.get('caller'),
+    claim_token: claim_token ?? null,
+  }
 }
 
 function newRunner(body: z.output<typeof registerBody>): NewRunner {

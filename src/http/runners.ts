@@ -2,12 +2,12 @@
 import { Hono } from 'hono'
 import { LIST_LIMIT } from '../queue/run-queue.ts'
 import { pathId, readQuery } from './body.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Env } from './deps.ts'
 import { removeRunnerQuery } from './schemas.ts'
 import { runnerView } from './views.ts'
 
-export function runnersRoutes({ engine, config, now }: Deps): Hono {
-  const app = new Hono()
+export function runnersRoutes({ engine, config, now }: Deps): Hono<Env> {
+  const app = new Hono<Env>()
 
   app.get('/', async (c) => {
     const at = now()
@@ -21,7 +21,7 @@ export function runnersRoutes({ engine, config, now }: Deps): Hono {
     const runner_id = pathId(c, 'runner_id')
     const { self } = readQuery(c, removeRunnerQuery)
     if (self === 'true') {
-      await engine.runners.remove(runner_id, now())
+      await engine.runners.remove(runner_id, now(), c.get('caller'))
       return c.json({ ok: true, message: 'Runner deregistered', initiated_by: 'self' })
     }
     await engine.runners.deregister(runner_id, now())

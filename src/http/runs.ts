@@ -1,27 +1,37 @@
 /** /runs: adding runs, looking at them, stopping and retrying them. */
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { QueueError } from '../queue/errors.ts'
 import { newRunId } from '../queue/ids.ts'
 import { type AddedRun, isTerminal, RUN_STATUSES, type Run } from '../queue/run.ts'
+import type { AddBounds } from '../queue/run-queue.ts'
 import { pathId, readBody, readQuery } from './body.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Env } from './deps.ts'
 import { ValidationError } from './errors.ts'
 import { newRun } from './new-run.ts'
 import type { RunEnds } from './run-ends.ts'
 import { addRunBody, addRunsBody, getRunQuery, listRunsQuery, WAIT_SECONDS_MAX } from './schemas.ts'
 import { runView } from './views.ts'
 
-export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono {
+export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<Env> {
   const { noMatchTimeoutSeconds } = config
-  const bounds = { max_pending: config.maxPending }
-  const app = new Hono()
+  const app = new Hono<Env>()
+
+  function boundsOf(c: Context<Env>): AddBounds {
+    const token_id = c.get('caller')?.token_id
+    const { maxPending, runRateLimit, runRateBurst } = config
+    const isLimited = token_id !== undefined && runRateLimit > 0
+    return {
+      max_pending: maxPending,
+      rate: isLimited ? { token_id, runs_per_second: runRateLimit, burst: runRateBurst } : null,
+    }
+  }
 
   app.post('/', async (c) => {
     const body = await readBody(c, addRunBody)
     const idempotencyKey = idempotencyHeader(c.req.header('idempotency-key'))
     const at = now()
     const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey })
-    const added = await engine.runs.add(run, at, bounds)
+    const added = await engine.runs.add(run, at, boundsOf(c))
     return c.json(addedView(added), added.created ? 201 : 200)
   })
 
@@ -34,7 +44,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono {
         return newRun(body, at, { noMatchTimeoutSeconds, place })
       }),
       at,
-      bounds,
+      boundsOf(c),
     )
     return c.json({ runs: added.map(addedView) }, 201)
   })
@@ -76,7 +86,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono {
   })
 
   app.post('/:run_id/retry', async (c) => {
-    const run = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), now(), bounds)
+    const run = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), now(), boundsOf(c))
     return c.json(addedView({ run, created: true }), 201)
   })
 

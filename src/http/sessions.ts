@@ -4,14 +4,14 @@ import { QueueError } from '../queue/errors.ts'
 import type { Session } from '../queue/session.ts'
 import type { SessionStop } from '../queue/sessions.ts'
 import { pathId, readBody, readQuery } from './body.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
 import { bindBody, listSessionsQuery, metadataBody, sessionEventBody } from './schemas.ts'
 import { sessionView } from './views.ts'
 
-export function sessionRoutes({ engine, now }: Deps): Hono {
+export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
   const { sessions } = engine
-  const app = new Hono()
+  const app = new Hono<Env>()
 
   app.get('/', async (c) => {
     const page = await sessions.list(readQuery(c, listSessionsQuery))

@@ -6,6 +6,7 @@
  */
 import { type Capabilities, satisfies } from '../queue/demands.ts'
 import type { Changes, News, RunNews } from '../queue/engine.ts'
+import type { WaitSlots } from './wait-slots.ts'
 
 /** Waiters with equal capabilities are asked once for all of them. */
 interface Group {
@@ -17,14 +18,16 @@ interface Group {
 
 export class WaitingRunners {
   readonly #changes: Changes
+  readonly #slots: WaitSlots
   readonly #groups = new Map<string, Group>()
   readonly #byRunner = new Map<string, Set<Waiter>>()
   #unsubscribe: (() => void) | undefined
   #order = 0
 
   /** @param closing wakes all when it aborts */
-  constructor(changes: Changes, closing: AbortSignal) {
+  constructor(changes: Changes, closing: AbortSignal, slots: WaitSlots) {
     this.#changes = changes
+    this.#slots = slots
     // One listener for all: AbortSignal.any would leave a trace of each poll in a signal that lasts.
     closing.addEventListener('abort', () => {
       for (const waiters of this.#byRunner.values()) for (const waiter of waiters) waiter.wake()
@@ -35,8 +38,10 @@ export class WaitingRunners {
    * From now on nothing is missed: a change before `next` is called makes it return at once.
    * The waiter must `leave`.
    * @param capabilities null: it takes no runs, and waits for what concerns its runner only.
+   * @throws RequestError too_many_waiting
    */
   enter(runner_id: string, capabilities: Capabilities | null): Waiter {
+    this.#slots.take()
     const key = JSON.stringify(capabilities)
     const waiter = new Waiter(this, runner_id, key, this.#order++)
     if (capabilities !== null) {
@@ -58,6 +63,7 @@ export class WaitingRunners {
 
   /** Runs it was woken for and did not take are offered to somebody else. */
   leave(waiter: Waiter, offered: readonly RunNews[]): void {
+    this.#slots.free()
     const group = this.#groups.get(waiter.groupKey)
     if (group) {
       group.idle.delete(waiter)

@@ -5,7 +5,7 @@ import { Argument, Command } from 'commander'
 import type { Context } from '../cli/context.ts'
 import { UsageError } from '../cli/errors.ts'
 import { EXIT } from '../cli/exit-codes.ts'
-import { jsonOption, seconds, wholeNumber } from '../cli/options.ts'
+import { jsonOption, seconds, tokenOption, wholeNumber } from '../cli/options.ts'
 import { printJson } from '../cli/output.ts'
 import {
   defaultsInWords,
@@ -30,6 +30,7 @@ interface LoadFlags {
   workMs?: number
   seed?: number
   url?: string
+  token?: string
   html?: string
   json?: true
 }
@@ -49,6 +50,7 @@ Scenarios, and what they do when nothing is said:
 ${SCENARIOS.map((name) => `  ${name.padEnd(8)} ${SUMMARIES[name]}\n           ${defaultsInWords(name)}\n`).join('')}
 Without --url it starts a server of its own, with settings from the environment as \`serve\` takes
 them, on a database in the folder for temporary files (env: TMPDIR); it removes both at the end.
+With --url and a server that wants a token it needs an admin's, for it is client and runner in one.
 Each runner has a connection of its own and waits for work in long polls, as real ones do.
 
 At the end all runs are read back and compared with what the harness saw: none lost or doubled, none
@@ -77,6 +79,7 @@ export function loadCommand(context: Context): Command {
     .option('--connections <n>', 'of clients that add runs', wholeNumber(1, 1000), 64)
     .option('--seed <n>', 'repeats a load (default: another each time)', wholeNumber(0, SEED_MAX))
     .option('--url <url>', 'a server on this machine that is there already')
+    .addOption(tokenOption())
     .optionsGroup('Report:')
     .addOption(jsonOption())
     .option('--html <file>', 'write a page with plots, which needs no network')
@@ -85,7 +88,7 @@ export function loadCommand(context: Context): Command {
 }
 
 async function run(context: Context, scenario: Scenario, flags: LoadFlags): Promise<void> {
-  const { duration, workMs, html, json, seed = randomInt(SEED_MAX), ...rest } = flags
+  const { duration, workMs, html, json, token, seed = randomInt(SEED_MAX), ...rest } = flags
   const given = { ...rest, work_ms: workMs, duration_seconds: duration }
   const options = loadOptions(scenario, seed, given)
   if (html !== undefined) refuseUnwritable(html)
@@ -95,6 +98,7 @@ async function run(context: Context, scenario: Scenario, flags: LoadFlags): Prom
   const { runLoad } = await import('./load.ts')
   const report = await runLoad(options, {
     progress: showProgress(context.stderr, options),
+    token: token ?? null,
     stop: stop.signal,
     execArgv: process.execArgv,
   }).finally(ignoreInterrupt)

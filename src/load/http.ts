@@ -40,12 +40,14 @@ export class HttpClient {
   readonly #agent: Agent
   readonly #host: string
   readonly #port: number
+  readonly #headers: Record<string, string>
 
   /** @param connections at most so many at a time; further requests wait for one of them. */
-  constructor(url: string, connections: number) {
+  constructor(url: string, connections: number, token: string | null = null) {
     const { hostname, port } = new URL(url)
     this.#host = hostname.replace(/^\[|\]$/g, '')
     this.#port = Number(port || 80)
+    this.#headers = token === null ? {} : { authorization: `Bearer ${token}` }
     this.#agent = new Agent({
       keepAlive: true,
       maxSockets: connections,
@@ -75,8 +77,12 @@ export class HttpClient {
         path,
         headers:
           body === null
-            ? {}
-            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+            ? this.#headers
+            : {
+                ...this.#headers,
+                'content-type': 'application/json',
+                'content-length': Buffer.byteLength(body),
+              },
       })
       let over = false
       const giveUp = (reason: string) => {

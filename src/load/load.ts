@@ -20,6 +20,8 @@ import { planLoad } from './scenario.ts'
 
 export interface LoadDeps {
   progress: Progress
+  /** An admin's, for a server that wants one. No option, since those stand in the report. */
+  token: string | null
   /** Aborts to end early; the report is then of what was done. */
   stop: AbortSignal
   /** What Node needs to run this program, for a server of its own. */
@@ -64,7 +66,7 @@ interface Target {
 async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promise<Report> {
   const { url, database, died } = target
   const { connections, work_ms } = options
-  const { progress } = deps
+  const { progress, token } = deps
   const isShared = database === null
   const begun = new Date()
   const load_id = randomBytes(4).toString('hex')
@@ -72,7 +74,7 @@ async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promi
   const ledger = new Ledger(load_id)
   const recorder = new Recorder()
   const failures = new Failures()
-  const client = new HttpClient(url, connections)
+  const client = new HttpClient(url, connections, token)
   const leave = new AbortController()
   const signal = AbortSignal.any(died ? [deps.stop, died] : [deps.stop])
   // One listener for each runner, and for each client.
@@ -88,7 +90,7 @@ async function load(options: LoadOptions, deps: LoadDeps, target: Target): Promi
     progress.phase(`registering ${plan.capabilities.length} runners`)
     const random = seededRandom(options.seed + 1)
     const place = { ledger, recorder, failures, random, work_ms, leave: leave.signal }
-    const crew = await startRunners(url, plan.capabilities, place, client, signal)
+    const crew = await startRunners({ url, token }, plan.capabilities, place, client, signal)
     if (plan.history.length > 0) progress.phase('finishing the history')
     let ended = await drained()
     if (ended === 'drained') {

@@ -22,7 +22,7 @@ const STARTING = 64
  * @throws Refused, NoAnswer when one cannot register
  */
 export async function startRunners(
-  url: string,
+  server: { url: string; token: string | null },
   wanted: readonly Capabilities[],
   place: Workplace,
   beats: HttpClient,
@@ -32,7 +32,7 @@ export async function startRunners(
   const working: Promise<void>[] = []
   let beatSeconds = 60
   await inParallel(wanted, STARTING, signal, async (offered) => {
-    const client = new HttpClient(url, 1)
+    const client = new HttpClient(server.url, 1, server.token)
     const { runner_id, heartbeat_interval_seconds } = await client.post<RegisterAnswer>(
       '/runner/register',
       offered,

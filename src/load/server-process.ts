@@ -18,6 +18,9 @@ process.on('SIGINT', () => {})
 try {
   const database = `file:${join(folder, 'load.db')}`
   const config = parseConfig({
+    // Room for as many runners as a load may have, unless that is what it is to test.
+    HTTP_MAX_CONNECTIONS: '20000',
+    HTTP_MAX_WAITING: '20000',
     ...process.env,
     DATABASE_URL: database,
     HOST: '127.0.0.1',

@@ -4,6 +4,7 @@ import type { RunQueue } from './run-queue.ts'
 import type { Runners } from './runners.ts'
 import type { Sessions } from './sessions.ts'
 import type { Storage } from './storage.ts'
+import type { Tokens } from './tokens.ts'
 
 /**
  * - `full`: a commit is on the disk before it is acknowledged.
@@ -18,6 +19,7 @@ export interface Engine {
   readonly sessions: Sessions
   readonly runners: Runners
   readonly storage: Storage
+  readonly tokens: Tokens
   readonly changes: Changes
   /** Finishes the writes at hand and closes the connections. */
   close(): Promise<void>

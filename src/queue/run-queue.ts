@@ -3,6 +3,7 @@ import type { Recovered, RecoveryMode } from './recovery.ts'
 import type { AddedRun, ClaimedRun, NewRun, Run, RunResult, RunStatus, Timestamp } from './run.ts'
 import type { Runner, Stops } from './runner.ts'
 import type { SessionStatus } from './session.ts'
+import type { Caller, RunRate } from './token.ts'
 
 /** What a run with demands waits for a match unless it says otherwise. */
 export const MATCH_TIMEOUT_SECONDS = 300
@@ -18,6 +19,8 @@ export const LIST_LIMIT = 1000
 
 export interface Claim {
   runner_id: string
+  /** To whom the runner must belong; see `Runners`. */
+  caller?: Caller | null
   /** How many runs at most: 1 to {@link CLAIM_LIMIT}; 0 in a poll that looks for stops only. */
   limit: number
   /** Names this claim: repeated with the same key, it returns the same runs. */
@@ -41,6 +44,7 @@ export type PollOutcome =
 export interface Report {
   run_id: string
   runner_id: string
+  caller?: Caller | null
   claim_token: string | null
 }
 
@@ -57,6 +61,8 @@ export interface Failure extends Report {
 export interface AddBounds {
   /** With so many runs pending, none is added; null: however many. */
   max_pending: number | null
+  /** What the caller's token may add, `addMany` counting each run; null: as many as it likes. */
+  rate?: RunRate | null
 }
 
 /** What a request to stop came to. */
@@ -95,8 +101,8 @@ export interface RunQueue {
    * A resume takes agent_name and project_dir from its session where the run leaves them out, and
    * demands the hostname and executor the session is bound to. A child inherits its parent's scope.
    * @throws QueueError session_exists, session_not_found, parent_not_found, parent_too_deep (more
-   *   than {@link PARENT_DEPTH_LIMIT} ancestors), idempotency_conflict, queue_full; then nothing is
-   *   stored.
+   *   than {@link PARENT_DEPTH_LIMIT} ancestors), idempotency_conflict, queue_full, rate_limited (`facts`
+   *   say after how many `retry_after_seconds` it would fit); then nothing is stored.
    */
   add(run: NewRun, now: Timestamp, bounds?: AddBounds): Promise<AddedRun>
 
@@ -150,7 +156,7 @@ export interface RunQueue {
 
   /**
    * Adds a new pending run with the content of one that failed or was stopped.
-   * @throws QueueError run_not_found, run_wrong_status, session_active, queue_full
+   * @throws QueueError run_not_found, run_wrong_status, session_active, queue_full, rate_limited
    */
   retry(run_id: string, new_run_id: string, now: Timestamp, bounds?: AddBounds): Promise<Run>
 

@@ -8,6 +8,7 @@ import type {
   SessionResult,
   SessionStatus,
 } from './session.ts'
+import type { Caller } from './token.ts'
 
 /** What `GET …/events` gives at most. */
 export const SESSION_EVENTS_LIMIT = 100
@@ -54,13 +55,14 @@ export interface Sessions {
   stop(session_id: string, now: Timestamp): Promise<SessionStop>
   /**
    * A runner tells how the executor of a session that it served ended.
-   * @throws QueueError runner_not_registered
+   * @throws QueueError runner_not_registered; see `Runners` for the caller
    */
   report(
     session_id: string,
     runner_id: string,
     status: Extract<SessionStatus, 'finished' | 'failed' | 'stopped'>,
     now: Timestamp,
+    caller?: Caller | null,
   ): Promise<void>
   /** Deletes it with its runs and events. @throws QueueError session_active */
   delete(session_id: string): Promise<DeletedSession>

@@ -1,6 +1,6 @@
 /** Calls repeated until they are answered, so that a restart of the server goes unnoticed. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ApiError } from '../client/index.ts'
+import { ApiError, isTokenRefused } from '../client/index.ts'
 import type { Log } from './events.ts'
 
 export interface Backoff {
@@ -48,6 +48,10 @@ export function isRefusal(error: unknown): error is ApiError {
 
 export const isStatus = (error: unknown, status: number): error is ApiError =>
   error instanceof ApiError && error.status === status
+
+/** The server does not know the runner, or does not take its token. */
+export const isUnknownOrDenied = (error: unknown): boolean =>
+  isStatus(error, 401) || isTokenRefused(error)
 
 /**
  * Tries again until there is an answer. A failure is logged once, and again when its reason changes.

@@ -2,7 +2,15 @@
 import { Command } from 'commander'
 import { UsageError } from '../cli/errors.ts'
 import { EXIT } from '../cli/exit-codes.ts'
-import { collect, defined, jsonOption, seconds, urlOption, wholeNumber } from '../cli/options.ts'
+import {
+  collect,
+  defined,
+  jsonOption,
+  seconds,
+  tokenOption,
+  urlOption,
+  wholeNumber,
+} from '../cli/options.ts'
 import { printable } from '../cli/text.ts'
 import type { Log } from './events.ts'
 import { type RunnerOptions, SLOTS_MAX } from './options.ts'
@@ -10,6 +18,7 @@ import { type RunnerHandle, startRunner } from './runner.ts'
 
 interface RunnerFlags {
   url: string
+  token?: string
   json?: true
   tag?: string[]
   requireMatchingTags: boolean
@@ -29,8 +38,8 @@ const OUTPUT_BYTES_MAX = 1024 * 1024
 const HELP = `
 The command gets the prompt on stdin and RUNQUEUE_RUN_ID, RUNQUEUE_SESSION_ID, RUNQUEUE_TYPE,
 RUNQUEUE_ATTEMPT, RUNQUEUE_PROMPT, RUNQUEUE_PARAMETERS (JSON), RUNQUEUE_AGENT_NAME,
-RUNQUEUE_SCOPE (JSON), RUNQUEUE_PROJECT_DIR and RUNQUEUE_URL in its environment; a variable that
-the run has no value for, or one over 128 KiB, is not set. It works in the run's project_dir, or
+RUNQUEUE_SCOPE (JSON), RUNQUEUE_PROJECT_DIR, RUNQUEUE_URL and RUNQUEUE_TOKEN (the runner's own) in
+its environment; a variable that the run has no value for, or one over 128 KiB, is not set. It works in the run's project_dir, or
 in that of the runner. What it prints is the result. An exit code other than 0 fails the run,
 with the end of stderr as the error.
 
@@ -48,6 +57,7 @@ export function runnerCommand(): Command {
     .usage('[options] -- <command...>')
     .argument('<command...>', 'the program and its arguments')
     .addOption(urlOption())
+    .addOption(tokenOption())
     .addOption(jsonOption())
     .option('--slots <count>', 'how many runs at a time', wholeNumber(1, SLOTS_MAX), 1)
     .option('--tag <tag>', 'what this runner offers; may be given more than once', collect)
@@ -75,6 +85,7 @@ export function runnerCommand(): Command {
 async function run(command: [string, ...string[]], flags: RunnerFlags): Promise<void> {
   const runner = start({
     url: flags.url,
+    token: flags.token,
     command,
     slots: flags.slots,
     tags: flags.tag ?? [],

@@ -10,7 +10,7 @@ const VARIABLE_BYTES_MAX = 128 * 1024
  */
 export function runEnvironment(
   run: ClaimedRunView,
-  place: { url: string; project_dir: string },
+  place: { url: string; token?: string | undefined; project_dir: string },
 ): Record<string, string | undefined> {
   const variables: Record<string, string | null> = {
     RUNQUEUE_RUN_ID: run.run_id,
@@ -23,6 +23,7 @@ export function runEnvironment(
     RUNQUEUE_PROJECT_DIR: place.project_dir,
     RUNQUEUE_SCOPE: run.scope && JSON.stringify(run.scope),
     RUNQUEUE_URL: place.url,
+    RUNQUEUE_TOKEN: place.token ?? null,
   }
   return Object.fromEntries(
     Object.entries(variables).map(([name, value]) => [name, passable(name, value)]),

@@ -9,6 +9,8 @@ import type { Log } from './events.ts'
 export interface RunnerOptions {
   /** Where the server listens, for example `http://127.0.0.1:8765`. */
   url: string
+  /** A runner's token, also handed to the command. Not needed while the server has none. */
+  token?: string | undefined
   /** The program and its arguments; no shell reads them. */
   command: readonly [string, ...string[]]
   /** How many runs at a time: 1 (the default) to {@link SLOTS_MAX}. */
@@ -55,6 +57,7 @@ export function runnerSettings(options: RunnerOptions): RunnerSettings {
     grace_seconds: 5,
     drain_seconds: 30,
     output_bytes: 64 * 1024,
+    token: undefined,
     backoff: { first_seconds: 0.25, most_seconds: 5 },
     log: () => {},
     ...options,

@@ -1,7 +1,12 @@
 /** Being known to the server, and staying known. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RegisterAnswer, RegisterRequest, RunqueueClient } from '../client/index.ts'
-import { isStatus, type Patience, untilAnswered } from './backoff.ts'
+import {
+  isTokenRefused,
+  type RegisterAnswer,
+  type RegisterRequest,
+  type RunqueueClient,
+} from '../client/index.ts'
+import { isStatus, isUnknownOrDenied, type Patience, untilAnswered } from './backoff.ts'
 
 const DUPLICATE =
   'another runner with the same hostname, project directory, profile and command is online, ' +
@@ -29,7 +34,8 @@ export class Registration {
 
   /**
    * Waits for the registration under way, if one is.
-   * @throws ApiError when the server cannot make sense of what the runner says it is.
+   * @throws ApiError when the server cannot make sense of what the runner says it is, or does not
+   *   take its token.
    */
   current(): Promise<RegisterAnswer> {
     return this.#pending
@@ -55,10 +61,10 @@ export class Registration {
         if (this.#answer !== known) continue
         await untilAnswered(
           () => this.#client.heartbeat(known.runner_id),
-          { what: 'send a heartbeat', isFinal: (error) => isStatus(error, 401) },
+          { what: 'send a heartbeat', isFinal: isUnknownOrDenied },
           this.#patience,
         ).catch((error) => {
-          if (!isStatus(error, 401)) throw error
+          if (isTokenRefused(error) || !isStatus(error, 401)) throw error
           onUnknown(known)
         })
       } catch (error) {
@@ -73,7 +79,7 @@ export class Registration {
       {
         what: 'register',
         // What it says of itself will not change; everything else may.
-        isFinal: (error) => isStatus(error, 400) || isStatus(error, 422),
+        isFinal: (error) => isStatus(error, 400) || isStatus(error, 422) || isTokenRefused(error),
         explain: (error) => (isStatus(error, 409) ? DUPLICATE : String((error as Error).message)),
       },
       this.#patience,

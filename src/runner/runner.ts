@@ -5,8 +5,13 @@
 import { randomUUID } from 'node:crypto'
 import { once, setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ClaimAnswer, type RegisterAnswer, RunqueueClient } from '../client/index.ts'
-import { isStatus, type Patience, untilAnswered } from './backoff.ts'
+import {
+  type ClaimAnswer,
+  isTokenRefused,
+  type RegisterAnswer,
+  RunqueueClient,
+} from '../client/index.ts'
+import { isStatus, isUnknownOrDenied, type Patience, untilAnswered } from './backoff.ts'
 import {
   findProgram,
   type RunnerOptions,
@@ -21,7 +26,8 @@ import { Work } from './work.ts'
 export interface RunnerHandle {
   /**
    * Resolves when the runner has ended: drained, deregistered or killed.
-   * Rejects with an ApiError when the server cannot make sense of the runner's identity.
+   * Rejects with an ApiError when the server cannot make sense of the runner's identity, or does
+   * not take its token, or no longer.
    */
   drained: Promise<void>
   /**
@@ -75,9 +81,9 @@ class Runner {
   #killed = false
 
   constructor(settings: RunnerSettings, program: string) {
-    const { url, backoff, log } = settings
+    const { url, token, backoff, log } = settings
     this.#settings = settings
-    this.#client = new RunqueueClient({ url })
+    this.#client = new RunqueueClient({ url, token })
     // One listener for each call under way, and there may be hundreds.
     setMaxListeners(0, this.#over.signal)
     this.#patience = { signal: this.#over.signal, backoff, log }
@@ -149,12 +155,12 @@ class Runner {
     try {
       return await untilAnswered(
         () => this.#client.claimRuns(claim, abort.signal),
-        { what: 'poll for work', isFinal: (error) => isStatus(error, 401) },
+        { what: 'poll for work', isFinal: isUnknownOrDenied },
         { ...this.#patience, signal: abort.signal },
       )
     } catch (error) {
       if (abort.signal.aborted) return null
-      if (!isStatus(error, 401)) throw error
+      if (isTokenRefused(error) || !isStatus(error, 401)) throw error
       this.#renew(registration)
       return null
     } finally {

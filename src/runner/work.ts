@@ -94,12 +94,12 @@ export class Work {
 
   #outcome(held: HeldRun): Promise<Outcome> {
     if (held.stopping) return Promise.resolve({ status: 'stopped', signal: 'SIGTERM' })
-    const { command, output_bytes, url } = this.#settings
+    const { command, output_bytes, url, token } = this.#settings
     const project_dir = resolve(this.#settings.project_dir, held.run.project_dir ?? '.')
     held.process = new CommandProcess({
       command,
       cwd: project_dir,
-      env: runEnvironment(held.run, { url, project_dir }),
+      env: runEnvironment(held.run, { url, token, project_dir }),
       input: held.run.prompt ?? '',
       output_bytes,
     })

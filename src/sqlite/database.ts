@@ -94,6 +94,12 @@ async function useWal(client: Client): Promise<void> {
   }
 }
 
+/** One more connection to a database that is open, for reads that must not wait for anything. */
+export async function openReader(url: string): Promise<Pick<Database, 'client' | 'orm'>> {
+  const client = await openWatcher(databasePath(url))
+  return { client, orm: drizzle({ client, schema }) }
+}
+
 /** A second connection, for watching what others commit. */
 export async function openWatcher(path: string): Promise<Client> {
   const Driver = await loadDriver()

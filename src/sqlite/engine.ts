@@ -6,12 +6,14 @@ import { CommitLane } from './commit-lane.ts'
 import { type Database, openDatabase, openWatcher } from './database.ts'
 import { translating } from './errors.ts'
 import { prepareFollow } from './follow.ts'
+import { prepareOwnership } from './ownership.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRunners, prepareRegistry } from './runners.ts'
 import { createSessions } from './sessions.ts'
 import { prepareStops } from './stop.ts'
 import { createStorage } from './storage.ts'
 import { prepareSweeps } from './sweep.ts'
+import { createTokens } from './tokens.ts'
 
 export interface SqliteOptions {
   /** `file:./data/runqueue.db` */
@@ -67,10 +69,12 @@ export function prepareEngine(
   const stops = prepareStops(orm, follow)
   const sweeps = prepareSweeps(orm, follow)
   const registry = prepareRegistry(orm, sweeps)
+  const ownership = prepareOwnership(orm)
   return {
-    runs: translating(createRunQueue({ orm, lane, follow, stops, sweeps, registry })),
-    sessions: translating(createSessions({ orm, lane, follow, stops })),
-    runners: translating(createRunners(orm, lane, registry)),
+    runs: translating(createRunQueue({ orm, lane, follow, stops, sweeps, registry, ownership })),
+    sessions: translating(createSessions({ orm, lane, follow, stops, ownership })),
+    runners: translating(createRunners({ orm, lane, registry, ownership })),
+    tokens: translating(createTokens(orm, lane)),
     storage: translating(createStorage({ orm, client }, lane, shorten)),
   }
 }

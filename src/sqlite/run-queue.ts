@@ -4,7 +4,7 @@ import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Recovered } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
-import type { AddBounds, RunQueue } from '../queue/run-queue.ts'
+import type { AddBounds, Claim, RunQueue } from '../queue/run-queue.ts'
 import { prepareAdd } from './add.ts'
 import { prepareClaims } from './claim.ts'
 import type { CommitLane } from './commit-lane.ts'
@@ -12,10 +12,12 @@ import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { prepareLists } from './list.ts'
 import { later } from './moves.ts'
+import type { Ownership } from './ownership.ts'
 import { preparePendingCount } from './pending-count.ts'
 import { createPoll } from './poll.ts'
 import { prepareRecovery, RECOVERY_BATCH } from './recover.ts'
 import { prepareReports } from './report.ts'
+import { prepareRunRate } from './run-rate.ts'
 import type { Registry } from './runners.ts'
 import { runs } from './schema.ts'
 import { json, param, runColumns } from './statements.ts'
@@ -29,10 +31,11 @@ interface Parts {
   stops: Stops
   sweeps: Sweeps
   registry: Registry
+  ownership: Ownership
 }
 
 export function createRunQueue(parts: Parts): RunQueue {
-  const { orm, lane, follow, stops, sweeps, registry } = parts
+  const { orm, lane, follow, stops, sweeps, registry, ownership } = parts
   const pendingCount = preparePendingCount(orm)
   const { add, retry } = prepareAdd(orm, pendingCount)
   const claims = prepareClaims(orm)
@@ -40,6 +43,7 @@ export function createRunQueue(parts: Parts): RunQueue {
   const reports = prepareReports(orm, follow)
   const recovery = prepareRecovery(orm, follow)
   const lists = prepareLists(orm)
+  const takeRuns = prepareRunRate(orm)
 
   const setDemands = orm
     .update(runs)
@@ -56,19 +60,39 @@ export function createRunQueue(parts: Parts): RunQueue {
     .returning(runColumns)
     .prepare()
 
-  async function bounded<T>(bounds: AddBounds | undefined, operation: () => T): Promise<T> {
+  /** Adds `count` runs, if the bounds let them in. */
+  async function bounded<T>(
+    bounds: AddBounds | undefined,
+    count: number,
+    now: Timestamp,
+    operation: () => T,
+  ): Promise<T> {
     // Apart, and before: a refusal would undo it, and each one would count all the runs again.
     if (bounds && bounds.max_pending !== null && !pendingCount.isKept()) {
       await lane.write(() => pendingCount.keep())
     }
-    return await lane.write(operation)
+    return await lane.write(() => {
+      takeRuns(bounds?.rate, count, now)
+      return operation()
+    })
   }
 
+  /** A write in the name of a runner, which must be the caller's. */
+  const asRunner =
+    <R extends Pick<Claim, 'runner_id' | 'caller'>, More extends unknown[], T>(
+      operation: (request: R, now: Timestamp, ...more: More) => T,
+    ) =>
+    (request: R, now: Timestamp, ...more: More): Promise<T> =>
+      lane.write(() => {
+        ownership.check(request.runner_id, request.caller, now)
+        return operation(request, now, ...more)
+      })
+
   return {
-    add: (run, now, bounds) => bounded(bounds, () => add(run, now, bounds)),
+    add: (run, now, bounds) => bounded(bounds, 1, now, () => add(run, now, bounds)),
 
     addMany: (newRuns, now, bounds) =>
-      bounded(bounds, () =>
+      bounded(bounds, newRuns.length, now, () =>
         newRuns.map((run, index) => {
           try {
             return add(run, now, bounds)
@@ -79,14 +103,14 @@ export function createRunQueue(parts: Parts): RunQueue {
         }),
       ),
 
-    claim: (claim, now) => lane.write(() => claims.claim(claim, now)),
-    poll: (claim, now, resendBefore) => lane.write(() => poll(claim, now, resendBefore)),
+    claim: asRunner(claims.claim),
+    poll: asRunner(poll),
     release: (run_id, token, now) => lane.write(() => claims.release(run_id, token, now)),
 
-    start: (report, now) => lane.write(() => reports.start(report, now)),
-    complete: (completion, now) => lane.write(() => reports.complete(completion, now)),
-    fail: (failure, now) => lane.write(() => reports.fail(failure, now)),
-    confirmStop: (report, now) => lane.write(() => reports.confirmStop(report, now)),
+    start: asRunner(reports.start),
+    complete: asRunner(reports.complete),
+    fail: asRunner(reports.fail),
+    confirmStop: asRunner(reports.confirmStop),
 
     stop: (run_id, now) => lane.write(() => stops.stop(run_id, now)),
     async takeStops(runner_id, now, resendBefore) {
@@ -95,7 +119,7 @@ export function createRunQueue(parts: Parts): RunQueue {
     },
 
     retry: (run_id, new_run_id, now, bounds) =>
-      bounded(bounds, () => retry(run_id, new_run_id, now, bounds)),
+      bounded(bounds, 1, now, () => retry(run_id, new_run_id, now, bounds)),
 
     setDemands: (run_id, wanted, timeout_seconds, now) =>
       lane.write((): Run => {

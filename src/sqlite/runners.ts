@@ -5,8 +5,10 @@ import type { Run, Timestamp } from '../queue/run.ts'
 import type { Runner } from '../queue/runner.ts'
 import type { LostRunner, Runners } from '../queue/runners.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
+import type { Caller } from '../queue/token.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
+import { isUsable, notYours, type Ownership } from './ownership.ts'
 import { runners } from './schema.ts'
 import { json, param } from './statements.ts'
 import type { Sweeps } from './sweep.ts'
@@ -40,7 +42,17 @@ export function prepareRegistry(orm: Orm, sweeps: Sweeps) {
   }
 }
 
-export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): Runners {
+interface Parts {
+  orm: Orm
+  lane: CommitLane
+  registry: Registry
+  ownership: Ownership
+}
+
+/** The runner with this id is another token's, and that one can still be used. */
+const isOthers = sql`runners.token_id IS NOT ${param('token_id')} AND ${isUsable('runners.token_id')}`
+
+export function createRunners({ orm, lane, registry, ownership }: Parts): Runners {
   const register = orm
     .insert(runners)
     .values({
@@ -55,6 +67,7 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
       require_matching_tags: param('require_matching_tags'),
       registered_at: param('now'),
       last_heartbeat: param('now'),
+      token_id: param('token_id'),
     })
     .onConflictDoUpdate({
       target: runners.runner_id,
@@ -66,12 +79,21 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
         require_matching_tags: sql`excluded.require_matching_tags`,
         last_heartbeat: param('now'),
         deregistered_at: null,
+        token_id: sql`excluded.token_id`,
       },
-      setWhere: sql`runners.last_heartbeat <= ${param('stale_before')}`,
+      setWhere: sql`CASE
+        WHEN ${isOthers} THEN ${param('is_admin')} AND runners.last_heartbeat <= ${param('stale_before')}
+        WHEN runners.token_id IS NOT excluded.token_id AND excluded.token_id IS NOT NULL THEN 1
+        ELSE runners.last_heartbeat <= ${param('stale_before')} END`,
     })
     .returning(runnerColumns)
     .prepare()
 
+  const findOthers = orm
+    .select({ runner_id: runners.runner_id })
+    .from(runners)
+    .where(sql`runner_id = ${param('runner_id')} AND ${isOthers}`)
+    .prepare()
   const list = orm
     .select(runnerColumns)
     .from(runners)
@@ -111,18 +133,24 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
   }
 
   return {
-    register: (runner, now, stale_before) =>
+    register: (runner, now, stale_before, caller) =>
       lane.write((): Runner => {
+        const { token_id, is_admin } = owner(caller)
         const registered = register.get({
           ...runner,
           executor: json(runner.executor),
           agents: json(runner.agents),
           tags: json(runner.tags),
           require_matching_tags: runner.require_matching_tags ? 1 : 0,
+          token_id,
+          is_admin,
           now,
           stale_before,
         })
         if (registered) return registered
+        if (!is_admin && findOthers.get({ ...runner, token_id, now })) {
+          throw notYours(runner.runner_id)
+        }
         const { runner_id, hostname, project_dir, executor_profile, executor_type } = runner
         throw new QueueError(
           'duplicate_runner',
@@ -134,8 +162,9 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
     get: async (runner_id) => registry.get(runner_id),
     list: async (limit) => list.all({ limit }),
 
-    heartbeat: (runner_id, now) =>
+    heartbeat: (runner_id, now, caller) =>
       lane.write(() => {
+        ownership.check(runner_id, caller, now)
         if (heartbeat.run({ runner_id, now }).changes > 0) return
         throw new QueueError('runner_not_registered', 'Runner not registered')
       }),
@@ -146,7 +175,11 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
         throw new QueueError('runner_not_found', 'Runner not found')
       }),
 
-    remove: (runner_id, now) => lane.write(() => removeNow(runner_id, now)),
+    remove: (runner_id, now, caller) =>
+      lane.write(() => {
+        ownership.check(runner_id, caller, now)
+        return removeNow(runner_id, now)
+      }),
 
     removeLost: (silent_since, now, limit) =>
       lane.write((): LostRunner[] => {
@@ -158,3 +191,8 @@ export function createRunners(orm: Orm, lane: CommitLane, registry: Registry): R
       }),
   }
 }
+
+const owner = (caller: Caller | null | undefined) => ({
+  token_id: caller?.token_id ?? null,
+  is_admin: caller?.role === 'admin' ? 1 : 0,
+})

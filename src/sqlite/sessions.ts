@@ -14,6 +14,7 @@ import { cursorText, parseCursor } from './cursor.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { prepareLists } from './list.ts'
+import type { Ownership } from './ownership.ts'
 import { runners, runs, sessionEvents, sessions } from './schema.ts'
 import { prepareSessionResult, sessionEvent } from './session-result.ts'
 import { ofSession, param, sessionColumns } from './statements.ts'
@@ -24,9 +25,10 @@ interface Parts {
   lane: CommitLane
   follow: Follow
   stops: Stops
+  ownership: Ownership
 }
 
-export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
+export function createSessions({ orm, lane, follow, stops, ownership }: Parts): Sessions {
   const { activeOfSession } = prepareLists(orm)
   const result = prepareSessionResult(orm)
   const isSession = eq(sessions.session_id, param('session_id'))
@@ -192,8 +194,9 @@ export function createSessions({ orm, lane, follow, stops }: Parts): Sessions {
 
     stop: (session_id, now) => lane.write(() => stop(session_id, now)),
 
-    report: (session_id, runner_id, status, now) =>
+    report: (session_id, runner_id, status, now, caller) =>
       lane.write(() => {
+        ownership.check(runner_id, caller, now)
         if (!findRunner.get({ runner_id })) {
           throw new QueueError('runner_not_registered', 'Runner not registered')
         }

@@ -40,7 +40,7 @@ function serveCalls(engine: Engine): void {
 
 function methodsOf(engine: Engine): Map<string, Method> {
   const methods = new Map<string, Method>()
-  for (const part of ['runs', 'sessions', 'runners', 'storage'] as const) {
+  for (const part of ['runs', 'sessions', 'runners', 'tokens', 'storage'] as const) {
     for (const [name, method] of Object.entries(engine[part])) {
       methods.set(`${part}.${name}`, method as Method)
     }

@@ -9,7 +9,11 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Changes, Engine, News } from '../queue/engine.ts'
 import { DatabaseOpenError, QueueError, type QueueErrorCode } from '../queue/errors.ts'
+import type { Tokens } from '../queue/tokens.ts'
+import { type Database, openReader } from './database.ts'
 import type { SqliteOptions } from './engine.ts'
+import { translating } from './errors.ts'
+import { prepareFindToken } from './tokens.ts'
 
 /** A call: its number, the method (`runs.add`) and what it is given. */
 export type Call = [id: number, method: string, given: unknown[]]
@@ -42,7 +46,12 @@ export async function openSqliteThread(options: SqliteOptions): Promise<Engine> 
   worker.removeAllListeners('error')
   if ('refused' in opening) throw new DatabaseOpenError(opening.refused)
   if ('failed' in opening) throw new Error(opening.failed)
-  return new EngineThread(worker).engine
+  try {
+    return new EngineThread(worker, await openReader(options.url)).engine
+  } catch (error) {
+    await worker.terminate()
+    throw error
+  }
 }
 
 function startWorker(options: SqliteOptions): Worker {
@@ -53,9 +62,13 @@ function startWorker(options: SqliteOptions): Worker {
   })
 }
 
+/** A connection for what this thread reads itself. */
+type Reader = Pick<Database, 'client' | 'orm'>
+
 class EngineThread {
   readonly engine: Engine
   readonly #worker: Worker
+  readonly #reader: Reader
   readonly #waiting = new Map<number, Waiting>()
   readonly #listeners = new Set<(news: News) => void>()
   #calls: Call[] = []
@@ -66,8 +79,9 @@ class EngineThread {
    * An error that the thread does not catch ends the process, as it would without a thread: the
    * database is the only state, so whoever supervises starts another.
    */
-  constructor(worker: Worker) {
+  constructor(worker: Worker, reader: Reader) {
     this.#worker = worker
+    this.#reader = reader
     worker.on('message', (text: string) => {
       for (const message of JSON.parse(text) as Message[]) this.#hear(message)
     })
@@ -77,14 +91,19 @@ class EngineThread {
       sessions: this.#methods('sessions'),
       runners: this.#methods('runners'),
       storage: this.#methods('storage'),
+      // Asked before each request goes on: as a call it would double what goes between the threads.
+      tokens: this.#methods<Tokens>('tokens', translating({ find: prepareFindToken(reader.orm) })),
       changes,
       close: () => this.#close(),
     }
   }
 
-  /** The methods of one part of the engine; they are asked for by name, so none is listed here. */
-  #methods<T extends object>(part: string): T {
-    const made = new Map<string | symbol, unknown>()
+  /**
+   * The methods of one part of the engine; they are asked for by name, so none is listed here.
+   * @param here those that this thread performs itself
+   */
+  #methods<T extends object>(part: string, here: Partial<T> = {}): T {
+    const made = new Map<string | symbol, unknown>(Object.entries(here))
     const method = (name: string) => {
       const path = `${part}.${name}`
       return (...given: unknown[]) => this.#call(path, given)
@@ -145,6 +164,7 @@ class EngineThread {
   }
 
   async #close(): Promise<void> {
+    this.#reader.client.close()
     await this.#call('close', [])
     await this.#worker.terminate()
   }

@@ -120,7 +120,7 @@ export function describeBadInput(setup: Setup): void {
       const { write, answer } = await rawConnection(url)
       const body = '{"type":"start_session","prompt":"hello"}'
       const length = `Content-Length: ${body.length}`
-      write(`POST /runs HTTP/1.1\r\nHost: x\r\n${length}\r\n\r\n${body}`)
+      write(`POST /runs HTTP/1.1\r\nHost: localhost\r\n${length}\r\n\r\n${body}`)
       expect((await answer()).status).toBe(201)
       expect(await runs()).toHaveLength(1)
     })
@@ -250,7 +250,7 @@ export function describeBadInput(setup: Setup): void {
       const { url, runs } = await setup()
       const { write, answer } = await rawConnection(url)
       const length = `Content-Length: ${LIMIT + 1}`
-      write(`POST /runs HTTP/1.1\r\nHost: x\r\n${length}\r\n\r\n{"type":`)
+      write(`POST /runs HTTP/1.1\r\nHost: localhost\r\n${length}\r\n\r\n{"type":`)
       const { status, body } = await answer()
       expect(status).toBe(413)
       expect(JSON.parse(body)).toMatchObject({ code: 'body_too_large', detail: expect.any(String) })
@@ -268,7 +268,7 @@ export function describeBadInput(setup: Setup): void {
       const { url, runs } = await setup()
       const { socket, write, answer } = await rawConnection(url)
       const type = 'Content-Type: application/json\r\nTransfer-Encoding: chunked'
-      write(`POST /runs HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n`)
+      write(`POST /runs HTTP/1.1\r\nHost: localhost\r\n${type}\r\n\r\n`)
       const chunk = Buffer.alloc(1024 * 1024, 'x')
       const chunks = setInterval(() => {
         if (socket.writableLength > 0 || socket.closed) return
@@ -286,7 +286,7 @@ export function describeBadInput(setup: Setup): void {
       const { write, answer } = await rawConnection(url)
       const type = 'Content-Type: application/json\r\nTransfer-Encoding: chunked'
       const body = withMember(`"agent_name":"chunked"`)
-      write(`POST /runs HTTP/1.1\r\nHost: x\r\n${type}\r\n\r\n`)
+      write(`POST /runs HTTP/1.1\r\nHost: localhost\r\n${type}\r\n\r\n`)
       for (const part of [body.slice(0, 9), body.slice(9)]) {
         write(`${part.length.toString(16)}\r\n${part}\r\n`)
       }

@@ -29,7 +29,7 @@ function load(
 ): Promise<Report> {
   const options = loadOptions(scenario, 1, { url: server.url, connections: 16, ...given })
   const progress = { phase() {}, measure: onMeasure, end() {} }
-  return runLoad(options, { progress, stop: stop.signal, execArgv: FROM_SOURCES })
+  return runLoad(options, { token: null, progress, stop: stop.signal, execArgv: FROM_SOURCES })
 }
 
 const brokenIn = ({ invariants }: Report) =>

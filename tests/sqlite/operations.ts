@@ -2,7 +2,7 @@
 
 import type { RunStatus } from '../../src/queue/run.ts'
 import type { Held, World } from '../conformance/world.ts'
-import { aNewRun, aNewRunner, uniqueHex } from '../support/factories.ts'
+import { aNewRun, aNewRunner, aNewToken, uniqueHex } from '../support/factories.ts'
 
 type During = (operation: string, work: () => Promise<unknown>) => Promise<void>
 
@@ -20,6 +20,7 @@ export async function everyOperation(world: World, during: During): Promise<void
   await sweepOperations(world, during)
   await sessionOperations(world, during)
   await runnerOperations(world, during)
+  await tokenOperations(world, during)
   await listOperations(world, during)
   await storageOperations(world, during)
 }
@@ -118,6 +119,29 @@ async function runnerOperations(world: World, during: During): Promise<void> {
   await during('runners.deregister', () => runners.deregister(runner_id, now))
   await during('runners.remove', () => runners.remove(runner_id, now))
   await during('runners.removeLost', () => runners.removeLost(clock.ago(60), now, 10))
+}
+
+async function tokenOperations(world: World, during: During): Promise<void> {
+  const { runs, runners, tokens, clock } = world
+  const now = clock.now()
+  const [caller, other] = [aNewToken(), aNewToken()]
+  await during('tokens.create', () => tokens.create(caller, now))
+  await tokens.create(other, now)
+  await during('tokens.find', () => tokens.find(caller.token_hash))
+  await during('tokens.list', () => tokens.list(10))
+  const runner = aNewRunner()
+  const { runner_id } = runner
+  await during('runners.register', () => runners.register(runner, now, now, caller))
+  await during('runners.register', () =>
+    runners.register(runner, now, now, other).catch((error) => error),
+  )
+  await during('runners.heartbeat', () => runners.heartbeat(runner_id, now, caller))
+  const rate = { token_id: caller.token_id, runs_per_second: 1, burst: 1 }
+  const bounds = { max_pending: null, rate }
+  await during('add', () => runs.add(aNewRun(), now, bounds))
+  await during('add', () => runs.add(aNewRun(), now, bounds).catch((error) => error))
+  await during('tokens.revoke', () => tokens.revoke(caller.token_id, now))
+  await during('tokens.revoke', () => tokens.revoke('nobody', now).catch((error) => error))
 }
 
 async function listOperations(world: World, during: During): Promise<void> {

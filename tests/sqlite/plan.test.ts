@@ -50,13 +50,23 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
     step: /^SCAN run_events$/,
     reason: 'reads only the oldest events: LIMIT',
   },
+  {
+    operation: 'tokens.find',
+    step: /^SCAN tokens USING COVERING INDEX tokens_token_hash_unique$/,
+    reason: 'reads only whether there is a first: EXISTS',
+  },
+  ...['tokens.list', 'tokens.revoke'].map((operation) => ({
+    operation,
+    step: /^SCAN tokens$|^USE TEMP B-TREE FOR ORDER BY$/,
+    reason: 'tokens are few, made by hand',
+  })),
 ]
 
 /** Not tables: rows of the statement itself, and JSON values. */
 const TRANSIENT =
-  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|\S+ VIRTUAL TABLE.*)$/
+  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|request|\S+ VIRTUAL TABLE.*)$/
 const TABLES =
-  'runs|head|other|sessions|parent|child|counters|run_events|session_events|runner_signals|runners'
+  'runs|head|other|sessions|parent|child|counters|run_events|session_events|runner_signals|runners|tokens'
 const walks = (step: string) =>
   (step.startsWith('SCAN') && !TRANSIENT.test(step)) ||
   step.includes('TEMP B-TREE') ||

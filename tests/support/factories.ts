@@ -1,6 +1,7 @@
 /** Rows with defaults: a test states only what matters to it. */
 import type { NewRun } from '../../src/queue/run.ts'
 import type { NewRunner } from '../../src/queue/runner.ts'
+import { type NewToken, tokenHash } from '../../src/queue/token.ts'
 
 let made = 0
 
@@ -33,3 +34,15 @@ export const aNewRunner = (facts: Partial<NewRunner> = {}): NewRunner => ({
 
 export const someTokens = (count: number): string[] =>
   Array.from({ length: count }, () => `token-${uniqueHex()}`)
+
+export function aNewToken(facts: Partial<NewToken> = {}): NewToken {
+  const hex = uniqueHex()
+  return {
+    token_id: `tok_${hex}`,
+    name: `token ${hex}`,
+    role: 'runner',
+    token_hash: tokenHash(hex),
+    expires_at: null,
+    ...facts,
+  }
+}

@@ -25,11 +25,18 @@ type Flags = { [flag in keyof typeof VARIABLES]?: string }
 const HELP = `
 Settings without a flag come from the environment: RUNNER_POLL_TIMEOUT, RUNNER_HEARTBEAT_INTERVAL,
 RUNNER_STALE_THRESHOLD, RUNNER_REMOVE_THRESHOLD, RUNNER_LIFECYCLE_INTERVAL, RUN_NO_MATCH_TIMEOUT,
-RUN_CLAIM_TIMEOUT, RUN_SWEEP_INTERVAL, RUN_RECOVERY_THRESHOLD (all in seconds) and CORS_ORIGINS.
+RUN_CLAIM_TIMEOUT, RUN_SWEEP_INTERVAL, RUN_RECOVERY_THRESHOLD (all in seconds), RUN_RATE_LIMIT (runs
+a second for each token), RUN_RATE_BURST, HTTP_MAX_CONNECTIONS, HTTP_MAX_WAITING and CORS_ORIGINS.
+
+As long as \`runqueue token create\` has made no token, it answers every program on this machine and
+refuses to listen for others.
 
 SIGTERM and Ctrl-C end it in order: waiting polls are answered, requests at hand finish; a second
 one ends it at once. Nothing is lost either way.
 `
+
+const OPEN =
+  'no token yet: every program on this machine may call; `runqueue token create` ends that\n'
 
 export function serveCommand(context: Context): Command {
   return new Command('serve')
@@ -69,7 +76,8 @@ export function serveCommand(context: Context): Command {
     .action(async (flags: Flags) => {
       const config = configOf(flags)
       const server = await startServer(config, createLog(config.logLevel))
-      context.stdout.write(welcome(server.url, config))
+      context.stdout.write(welcome(server, config))
+      if (server.isOpen) context.stderr.write(OPEN)
       await leaveOnSignal(context, server)
     })
 }
@@ -88,7 +96,7 @@ export function configOf(flags: Flags): Config {
   }
 }
 
-function welcome(url: string, { databaseUrl }: Config): string {
+function welcome({ url, isOpen }: RunningServer, { databaseUrl }: Config): string {
   const elsewhere = url === 'http://127.0.0.1:8765' ? '' : ` --url ${url}`
   return `runqueue listens on ${url} (database: ${databaseUrl})
 
@@ -96,7 +104,7 @@ In a second terminal, start a runner that hands each prompt to a command:
   npx runqueue runner${elsewhere} -- sh -c 'read name; echo "hello $name"'
 In a third, give it work:
   npx runqueue add${elsewhere} --wait world
-
+${isOpen ? '' : 'Both need a token in RUNQUEUE_TOKEN; `npx runqueue token --help` tells of them.\n'}
 `
 }
 

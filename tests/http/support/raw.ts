@@ -42,7 +42,7 @@ function isWhole(received: string): boolean {
 export const request = (method: string, path: string, body = '', headers: string[] = []): string =>
   [
     `${method} ${path} HTTP/1.1`,
-    'Host: runqueue',
+    'Host: localhost',
     ...(body
       ? ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]
       : []),

@@ -102,10 +102,14 @@ export function shared(setup: Setup): () => Promise<Service> {
 const CONFIG: Deps['config'] = {
   corsOrigins: [],
   heartbeatIntervalSeconds: 60,
+  host: '127.0.0.1',
   maxPending: null,
+  maxWaiting: 1000,
   noMatchTimeoutSeconds: 300,
   // Polls that find nothing are over at once, unless a test wants to wait.
   pollTimeoutSeconds: 0.02,
+  runRateBurst: 1,
+  runRateLimit: 0,
   staleThresholdSeconds: 120,
 }
 

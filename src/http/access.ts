@@ -1,0 +1,57 @@
+/** Who may call what: the one table. A route that is not in it cannot be mounted. */
+import type { TokenRole } from '../queue/token.ts'
+
+export interface Access {
+  /** Beside `admin`, which may do everything. */
+  roles: readonly Exclude<TokenRole, 'admin'>[]
+  /** What is being done, to fit behind "may not" and "a token is needed to". */
+  doing: string
+  /** The same with `?self=true`. */
+  self?: Access
+}
+
+const by = (roles: Access['roles'], doing: string): Access => ({ roles, doing })
+const client = (doing: string) => by(['client'], doing)
+const runner = (doing: string) => by(['runner'], doing)
+/** What executors, which have their runner's token, read and write of what they carry out. */
+const clientOrRunner = (doing: string) => by(['client', 'runner'], doing)
+
+/** By method and path as the routes state them; `open` needs no token. */
+export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
+  'GET /health': 'open',
+
+  'POST /runs': client('add a run'),
+  'POST /runs/batch': client('add runs'),
+  'GET /runs': client('list runs'),
+  'GET /runs/:run_id': clientOrRunner('look at a run'),
+  'POST /runs/:run_id/stop': client('stop a run'),
+  'POST /runs/:run_id/retry': client('retry a run'),
+
+  'GET /sessions': client('list sessions'),
+  'GET /sessions/:session_id': clientOrRunner('look at a session'),
+  'GET /sessions/:session_id/status': clientOrRunner('look at a session'),
+  'GET /sessions/:session_id/affinity': clientOrRunner('look at a session'),
+  'GET /sessions/:session_id/result': client('read the result of a session'),
+  'GET /sessions/:session_id/events': client('read the events of a session'),
+  'POST /sessions/:session_id/bind': clientOrRunner('bind a session'),
+  'POST /sessions/:session_id/events': clientOrRunner('add an event to a session'),
+  'PATCH /sessions/:session_id/metadata': clientOrRunner('change a session'),
+  'POST /sessions/:session_id/stop': client('stop a session'),
+  'DELETE /sessions/:session_id': client('delete a session'),
+
+  // All of these name a runner, which must be the token's own.
+  'POST /runner/register': runner('register a runner'),
+  'GET /runner/runs': runner('poll for work'),
+  'POST /runner/runs/claim': runner('claim runs'),
+  'POST /runner/runs/:run_id/started': runner('report on a run'),
+  'POST /runner/runs/:run_id/completed': runner('report on a run'),
+  'POST /runner/runs/:run_id/failed': runner('report on a run'),
+  'POST /runner/runs/:run_id/stopped': runner('report on a run'),
+  'POST /runner/sessions/:session_id/status': runner('report on a session'),
+  'POST /runner/heartbeat': runner('send a heartbeat'),
+  'GET /agents': runner('list agents'),
+  'GET /agents/:name': runner('look at an agent'),
+
+  'GET /runners': clientOrRunner('list runners'),
+  'DELETE /runners/:runner_id': { ...by([], 'remove a runner'), self: runner('sign a runner off') },
+}

@@ -1,0 +1,68 @@
+/** The server under the API: how long it waits for requests, and how many connections it has. */
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import type { App } from './app.ts'
+
+export interface HttpServerOptions {
+  maxConnections: number
+  /** Connections were closed because there are too many; told at most once a minute. */
+  onTooMany: () => void
+  timeouts?: typeof TIMEOUTS
+}
+
+/**
+ * What a request may take to arrive; what its answer takes is not bounded here, since polls wait.
+ * Clients keep idle connections, often for 5 s, which is Node's own limit too: whoever closes one
+ * just as a report goes out on it loses the report. So this side keeps them much longer.
+ */
+const TIMEOUTS = {
+  headersTimeout: 20_000,
+  requestTimeout: 60_000,
+  keepAliveTimeout: 75_000,
+  /** How often Node looks for requests that are late. */
+  connectionsCheckingInterval: 5_000,
+}
+const TOO_MANY_AGAIN_MS = 60_000
+/** Requests that are still not done by then are cut. */
+const CLOSE_DEADLINE_MS = 10_000
+
+/**
+ * Beyond the maximum a connection is closed without an answer: to write one, its request would have
+ * to be waited for, with all that the limit is there to bound.
+ */
+export function createHttpServer(app: App, options: HttpServerOptions): Server {
+  const { maxConnections, onTooMany, timeouts = TIMEOUTS } = options
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: timeouts }) as Server
+  server.maxConnections = maxConnections
+  let toldAt = Number.NEGATIVE_INFINITY
+  server.on('drop', () => {
+    if (performance.now() - toldAt < TOO_MANY_AGAIN_MS) return
+    toldAt = performance.now()
+    onTooMany()
+  })
+  return server
+}
+
+/** Connections that were opened ahead and have asked nothing yet, which Node does not call idle. */
+export function silentConnections(server: Server): Set<Socket> {
+  const silent = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.on('request', ({ socket }) => silent.delete(socket))
+  return silent
+}
+
+export async function closeServer(server: Server, silent: Set<Socket>): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  for (const socket of silent) socket.destroy()
+  // Answers that are on their way out keep their connection until they are written.
+  server.closeIdleConnections()
+  const idle = setInterval(() => server.closeIdleConnections(), 50)
+  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_DEADLINE_MS)
+  await closed
+  clearInterval(idle)
+  clearTimeout(cut)
+}

@@ -1,0 +1,107 @@
+/** The tokens on SQLite. */
+import { desc, eq, sql } from 'drizzle-orm'
+import { QueueError } from '../queue/errors.ts'
+import type { Token } from '../queue/token.ts'
+import type { Tokens } from '../queue/tokens.ts'
+import type { CommitLane } from './commit-lane.ts'
+import type { Orm } from './database.ts'
+import { tokens } from './schema.ts'
+import { param } from './statements.ts'
+
+const tokenColumns = {
+  token_id: tokens.token_id,
+  name: tokens.name,
+  role: tokens.role,
+  created_at: tokens.created_at,
+  expires_at: tokens.expires_at,
+  revoked_at: tokens.revoked_at,
+}
+
+/**
+ * Each request asks this, so that a token that was revoked, by whichever process, is of no use at the
+ * next one. One read by a unique index.
+ */
+export function prepareFindToken(orm: Orm): Tokens['find'] {
+  const find = orm
+    .select({
+      any: sql<number>`EXISTS (SELECT 1 FROM tokens)`,
+      token: { ...tokenColumns, token_hash: tokens.token_hash },
+    })
+    .from(sql`(SELECT 1) AS request`)
+    .leftJoin(tokens, eq(tokens.token_hash, param('token_hash')))
+    .prepare()
+  return async (token_hash) => {
+    const found = find.get({ token_hash })
+    return { any: found?.any === 1, token: found?.token ?? null }
+  }
+}
+
+export function createTokens(orm: Orm, lane: CommitLane): Tokens {
+  const create = orm
+    .insert(tokens)
+    .values({
+      token_id: param('token_id'),
+      name: param('name'),
+      role: param('role'),
+      token_hash: param('token_hash'),
+      created_at: param('now'),
+      expires_at: param('expires_at'),
+    })
+    .returning(tokenColumns)
+    .prepare()
+
+  const list = orm
+    .select(tokenColumns)
+    .from(tokens)
+    .orderBy(desc(tokens.created_at), desc(tokens.token_id))
+    .limit(sql.placeholder('limit'))
+    .prepare()
+
+  const revoke = orm
+    .update(tokens)
+    .set({ revoked_at: sql`coalesce(revoked_at, ${param('now')})` })
+    .where(
+      sql`token_id = coalesce(
+        (SELECT token_id FROM tokens WHERE token_id = ${param('id_or_name')}),
+        (SELECT min(token_id) FROM tokens
+         WHERE name = ${param('id_or_name')} AND revoked_at IS NULL HAVING count(*) = 1))`,
+    )
+    .returning(tokenColumns)
+    .prepare()
+  const named = orm
+    .select({ token_id: tokens.token_id })
+    .from(tokens)
+    .where(sql`name = ${param('name')} AND revoked_at IS NULL`)
+    .limit(10)
+    .prepare()
+
+  function notRevoked(id_or_name: string): QueueError {
+    const found = named.all({ name: id_or_name })
+    if (found.length === 0) {
+      return new QueueError(
+        'token_not_found',
+        `There is no token with the id or name '${id_or_name}' that could be revoked`,
+      )
+    }
+    const ids = found.map(({ token_id }) => token_id).join(', ')
+    return new QueueError(
+      'token_ambiguous',
+      `Several tokens are named '${id_or_name}': revoke by id (${ids})`,
+    )
+  }
+
+  return {
+    create: (token, now) => lane.write((): Token => create.get({ ...token, now })),
+
+    list: async (limit) => list.all({ limit }),
+
+    revoke: (id_or_name, now) =>
+      lane.write((): Token => {
+        const revoked = revoke.get({ id_or_name, now })
+        if (!revoked) throw notRevoked(id_or_name)
+        return revoked
+      }),
+
+    find: prepareFindToken(orm),
+  }
+}
