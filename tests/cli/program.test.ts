@@ -33,18 +33,19 @@ test('help shows every command, in groups', async () => {
   expect(listed.slice(listed.indexOf('Work:'), listed.indexOf('Examples:'))).toEqual([
     ...['Work:', 'add', 'list', 'show', 'wait', 'stop', 'retry'],
     ...['Look:', 'runners', 'sessions'],
-    ...['Operate:', 'serve', 'runner', 'recover', 'prune', 'backup', 'load'],
+    ...['Operate:', 'serve', 'runner', 'token', 'recover', 'prune', 'backup', 'load'],
     ...['Help:', 'help'],
   ])
 })
 
-test('every command that asks a server has help, with --json and --url', async () => {
+test('every command that asks a server has help, with --json, --url and --token', async () => {
   const commands = ['add', 'list', 'show', 'wait', 'stop', 'retry', 'runners', 'sessions']
   for (const command of commands) {
     const help = await cli([command, '--help'])
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('--json')
     expect(help.stdout).toContain('--url')
+    expect(help.stdout).toContain('RUNQUEUE_TOKEN')
   }
 })
 

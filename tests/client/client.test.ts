@@ -1,7 +1,12 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { ApiError, ConnectionError, RunqueueClient } from '../../src/client/index.ts'
+import {
+  ApiError,
+  ConnectionError,
+  isTokenRefused,
+  RunqueueClient,
+} from '../../src/client/index.ts'
 
 const URL_OF_TESTS = 'http://queue.test:1'
 
@@ -50,6 +55,41 @@ describe('a question', () => {
         body: { runner_id: 'lnch_1', error: 'no' },
       },
     ])
+  })
+})
+
+describe('a token', () => {
+  const headersOf = async (token: string | undefined, call: (c: RunqueueClient) => unknown) => {
+    let sent = new Headers()
+    const fetch: typeof globalThis.fetch = async (_, init) => {
+      sent = new Headers(init?.headers)
+      return Response.json({})
+    }
+    await call(new RunqueueClient({ url: URL_OF_TESTS, token, fetch }))
+    return Object.fromEntries(sent)
+  }
+
+  test('goes along with every question, with and without a body', async () => {
+    const authorization = 'Bearer rq_1'
+    expect(await headersOf('rq_1', (client) => client.listRuns())).toEqual({ authorization })
+    expect(await headersOf('rq_1', (client) => client.heartbeat('lnch_1'))).toEqual({
+      authorization,
+      'content-type': 'application/json',
+    })
+    expect(await headersOf(undefined, (client) => client.listRuns())).toEqual({})
+  })
+
+  test.each([
+    ['token_required', 401, true],
+    ['invalid_token', 401, true],
+    ['insufficient_scope', 403, true],
+    ['runner_not_yours', 403, true],
+    ['runner_not_registered', 401, false],
+    ['run_not_held', 409, false],
+  ])('%s: is it about the token?', async (code, status, expected) => {
+    expect(isTokenRefused(await refused({ code, message: code, detail: code }, status))).toBe(
+      expected,
+    )
   })
 })
 

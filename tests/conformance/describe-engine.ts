@@ -17,6 +17,7 @@ import { describeIdempotency } from './idempotency.ts'
 import { describeLists } from './lists.ts'
 import { describeMaxPending } from './max-pending.ts'
 import { describeOnLost } from './on-lost.ts'
+import { describeOwnership } from './ownership.ts'
 import { describeParents } from './parents.ts'
 import { describePoll } from './poll.ts'
 import { describePrune } from './prune.ts'
@@ -26,6 +27,7 @@ import { describeReports } from './reports.ts'
 import { describeResume } from './resume.ts'
 import { describeRetry } from './retry.ts'
 import { describeRetryDelay } from './retry-delay.ts'
+import { describeRunRate } from './run-rate.ts'
 import { describeRunners } from './runners.ts'
 import { describeSessionResult } from './session-result.ts'
 import { describeSessionStop } from './session-stop.ts'
@@ -33,6 +35,7 @@ import { describeSessions } from './sessions.ts'
 import { describeSetDemands } from './set-demands.ts'
 import { describeStop } from './stop.ts'
 import { describeSweep } from './sweep.ts'
+import { describeTokens } from './tokens.ts'
 import { describeTransitions } from './transitions.ts'
 import { type Setup, setupOf } from './world.ts'
 
@@ -61,6 +64,9 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeRunners,
   describeRemoval,
   describeOnLost,
+  describeTokens,
+  describeOwnership,
+  describeRunRate,
   describeSessions,
   describeSessionStop,
   describeSessionResult,

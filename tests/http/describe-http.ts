@@ -4,6 +4,7 @@
  */
 import { describe } from 'vitest'
 import type { OpenFixture } from '../conformance/fixture.ts'
+import { describeAccess } from './access.ts'
 import { describeAddRuns } from './add-runs.ts'
 import { describeAddingMany } from './adding-many.ts'
 import { describeBadInput } from './bad-input.ts'
@@ -20,11 +21,14 @@ import { describeSessionEvents } from './session-events.ts'
 import { describeSessions } from './sessions.ts'
 import { describeStoppingRuns } from './stopping-runs.ts'
 import { type Setup, setupOf } from './support/service.ts'
+import { describeTokens } from './tokens.ts'
 import { describeWaiting } from './waiting.ts'
 import { describeWaitingForTime } from './waiting-for-time.ts'
 
 const SUBJECTS: ((setup: Setup) => void)[] = [
   describeGeneral,
+  describeAccess,
+  describeTokens,
   describeAddRuns,
   describeAddingMany,
   describeDelays,

@@ -42,6 +42,8 @@ type Script = number | 'lost' | ((call: Call) => Promise<Response> | Response)
 
 export class FakeServer {
   readonly calls: { route: Route; call: Call }[] = []
+  /** What came in the Authorization header; null where it was absent. */
+  readonly authorizations = new Set<string | null>()
   heartbeat_interval_seconds = 60
   readonly #scripts = new Map<Route, Script[]>()
   readonly #watchers = new Set<() => void>()
@@ -108,6 +110,7 @@ export class FakeServer {
       atEase: (c: FakeContext, call: Call) => Response | Promise<Response>,
     ) =>
       app[method](path, async (c) => {
+        if (name(c) !== 'signal') this.authorizations.add(c.req.header('authorization') ?? null)
         const text = await c.req.text()
         const call = { id: c.req.param('id') ?? '', body: text === '' ? null : JSON.parse(text) }
         const script = this.#scripts.get(name(c))?.shift()

@@ -1,0 +1,110 @@
+/** What a server does to clients that are slow, or too many. */
+import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import { connect } from 'node:net'
+import { Hono } from 'hono'
+import { expect, onTestFinished, test } from 'vitest'
+import type { App } from '../../src/http/app.ts'
+import { createHttpServer, type HttpServerOptions } from '../../src/http/server.ts'
+import { apiOf } from '../http/support/api.ts'
+import { rawConnection } from '../http/support/raw.ts'
+import { startHere } from './in-process.ts'
+
+async function listening(options: Partial<HttpServerOptions> = {}): Promise<string> {
+  const app: App = new Hono()
+  app.onError((_, c) => c.text('broken off', 400))
+  app.get('/', (c) => c.text('hello'))
+  app.post('/', async (c) => c.text(await c.req.text()))
+  app.get('/slow', async (c) => {
+    await new Promise((resolve) => setTimeout(resolve, 600))
+    return c.text('hello')
+  })
+  const server = createHttpServer(app, { maxConnections: 100, onTooMany: () => {}, ...options })
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+const SHORT = {
+  headersTimeout: 100,
+  requestTimeout: 300,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 20,
+}
+
+test.each([
+  ['headers that never end', 'GET / HTTP/1.1\r\nHost: localhost\r\n'],
+  ['a body that never comes', 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nx'],
+  ['a connection that asks nothing', ''],
+])('%s: it is cut', async (_, begin) => {
+  const { socket, write, answer } = await rawConnection(await listening({ timeouts: SHORT }))
+  // A drop now and then does not help.
+  write(begin)
+  const drip = setInterval(() => begin && write('x'), 30)
+  const { status } = await answer().finally(() => clearInterval(drip))
+  if (begin) expect(status).toBe(408)
+  if (!socket.closed) await once(socket, 'close')
+})
+
+test('an answer may take longer than all that', async () => {
+  const url = await listening({ timeouts: SHORT })
+  expect(await (await fetch(`${url}/slow`)).text()).toBe('hello')
+})
+
+async function connected(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname).on('error', () => {})
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  return socket
+}
+
+test('connections beyond the maximum are closed without an answer, others go on', async () => {
+  let told = 0
+  const url = await listening({
+    maxConnections: 2,
+    onTooMany: () => {
+      told += 1
+    },
+  })
+  const first = await rawConnection(url)
+  first.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(first.socket, 'data')
+  const second = await connected(url)
+  for (let n = 0; n < 3; n += 1) {
+    const third = await connected(url)
+    if (!third.closed) await once(third, 'close')
+    expect(third.bytesRead).toBe(0)
+  }
+  expect(told).toBe(1)
+  first.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(first.socket, 'data')
+  second.destroy()
+  await once(second, 'close')
+  await expect
+    .poll(() =>
+      fetch(url).then(
+        ({ status }) => status,
+        () => 0,
+      ),
+    )
+    .toBe(200)
+})
+
+test('HTTP_MAX_CONNECTIONS and HTTP_MAX_WAITING reach the server', async () => {
+  const { url } = await startHere({ HTTP_MAX_CONNECTIONS: '1' })
+  const { write, answer } = await rawConnection(url)
+  write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  expect((await answer()).status).toBe(200)
+  const other = await connected(url)
+  if (!other.closed) await once(other, 'close')
+  expect(other.bytesRead).toBe(0)
+
+  const { get, post } = apiOf((await startHere({ HTTP_MAX_WAITING: '0' })).url)
+  const { body } = await post('/runs', { type: 'start_session', prompt: 'hello' })
+  expect((await get(`/runs/${body['run_id']}?wait=30`)).status).toBe(503)
+})
