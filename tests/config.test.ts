@@ -28,6 +28,10 @@ const DEFAULTS = {
   recoveryMode: 'stale',
   recoveryThresholdSeconds: 300,
   retentionSeconds: 604_800,
+  runRateLimit: 0,
+  runRateBurst: 1,
+  maxConnections: 10_000,
+  maxWaiting: 5000,
 }
 
 /** Each variable with values that make sense, and what they come to. */
@@ -68,6 +72,13 @@ const GOOD: [variable: string, value: string, field: string, parsed: unknown][] 
   ['RUN_RETENTION', '7d', 'retentionSeconds', 604_800],
   ['RUN_RETENTION', '3600', 'retentionSeconds', 3600],
   ['RUN_RETENTION', 'off', 'retentionSeconds', null],
+  ['RUN_RATE_LIMIT', '0.5', 'runRateLimit', 0.5],
+  // A second's worth, but never less than a run.
+  ['RUN_RATE_LIMIT', '0.5', 'runRateBurst', 1],
+  ['RUN_RATE_LIMIT', '20', 'runRateBurst', 20],
+  ['RUN_RATE_BURST', '100', 'runRateBurst', 100],
+  ['HTTP_MAX_CONNECTIONS', '1', 'maxConnections', 1],
+  ['HTTP_MAX_WAITING', '0', 'maxWaiting', 0],
 ]
 
 const WORDS = {
@@ -141,6 +152,19 @@ describe('parseConfig', () => {
     expect(mistakesOf({ RUN_MAX_PENDING: value })).toEqual([
       `RUN_MAX_PENDING must be a whole number from 1 to 1000000000, not '${value}'`,
     ])
+  })
+
+  test.each([
+    ['HTTP_MAX_CONNECTIONS', ['0', '2.5', 'many']],
+    ['HTTP_MAX_WAITING', ['-1', '0.5']],
+    ['RUN_RATE_LIMIT', ['-1', '10/s', TOO_LARGE]],
+    ['RUN_RATE_BURST', ['0', 'x']],
+  ])('%s: what is no such number', (variable, values) => {
+    for (const value of values) {
+      const [mistake, ...others] = mistakesOf({ [variable]: value })
+      expect(mistake).toMatch(new RegExp(`^${variable} must be a (whole )?number from \\d`))
+      expect(others).toEqual([])
+    }
   })
 
   test.each(Object.entries(WORDS))('%s: a word that is none of %s', (variable, words) => {

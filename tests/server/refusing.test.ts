@@ -4,10 +4,12 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { timestamp } from '../../src/queue/time.ts'
 import { loadDriver } from '../../src/sqlite/driver.ts'
 import { openSqliteEngine } from '../../src/sqlite/engine.ts'
+import { aNewToken } from '../support/factories.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { startHere } from './in-process.ts'
+import { startHere, urlOf } from './in-process.ts'
 import { spawnServe } from './process.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -99,7 +101,11 @@ describe('it does not start on', () => {
   })
 
   test('an address of another machine', async () => {
-    const starting = startHere({ HOST: '203.0.113.1' })
+    const DATABASE_URL = urlOf(tempDir())
+    const engine = await openSqliteEngine({ url: DATABASE_URL })
+    await engine.tokens.create(aNewToken(), timestamp(new Date()))
+    await engine.close()
+    const starting = startHere({ HOST: '203.0.113.1', DATABASE_URL })
     await expect(starting).rejects.toThrow(/203\.0\.113\.1 is not an address .*--host or HOST/)
   })
 
