@@ -82,6 +82,20 @@ export function describeTokens(setup: Setup): void {
       expect((await answer()).status).toBe(401)
     })
 
+    test.each([
+      '%73elf=false&self=true',
+      'self=false&self=true',
+      'self=true&self=false',
+      'self=true&%73elf=false',
+    ])('whoever signs off with ?%s removes no other runner', async (query) => {
+      const service = await setup()
+      const runner_id = await service.register()
+      const { init } = await tokenIn(service, 'runner')
+      const { status } = await service.send('DELETE', `/runners/${runner_id}?${query}`, init)
+      expect([401, 403]).toContain(status)
+      expect(await service.engine.runners.get(runner_id)).toMatchObject({ deregistered_at: null })
+    })
+
     test('an unknown route is unknown to all', async () => {
       const service = await setup()
       await tokenIn(service, 'client')
