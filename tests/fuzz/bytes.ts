@@ -6,7 +6,7 @@ const BODY = '{"type":"start_session","prompt":"bytes"}'
 export const post = (body = BODY, headers: string[] = []): string =>
   [
     'POST /runs HTTP/1.1',
-    'Host: runqueue',
+    'Host: localhost',
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     ...headers,
@@ -15,12 +15,12 @@ export const post = (body = BODY, headers: string[] = []): string =>
   ].join('\r\n')
 
 const get = (path: string, headers: string[] = []): string =>
-  [`GET ${path} HTTP/1.1`, 'Host: runqueue', ...headers, '', ''].join('\r\n')
+  [`GET ${path} HTTP/1.1`, 'Host: localhost', ...headers, '', ''].join('\r\n')
 
 const chunked = (...chunks: string[]): string =>
   [
     'POST /runs HTTP/1.1',
-    'Host: runqueue',
+    'Host: localhost',
     'Content-Type: application/json',
     'Transfer-Encoding: chunked',
     '',
@@ -35,18 +35,18 @@ const ODD_STREAMS = [
   '\0\0\0\0',
   'GET\r\n\r\n',
   'GET / HTTP/9.9\r\n\r\n',
-  'get /health http/1.1\r\nHost: x\r\n\r\n',
+  'get /health http/1.1\r\nHost: localhost\r\n\r\n',
   'GET /health HTTP/1.1\r\n\r\n',
   'GET /health HTTP/1.0\r\n\r\n',
   'GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
   'GET /health HTTP/1.1\r\nHost: x y\r\n\r\n',
-  'GET //evil.example/health HTTP/1.1\r\nHost: x\r\n\r\n',
-  'GET http://evil.example/health HTTP/1.1\r\nHost: x\r\n\r\n',
-  'GET * HTTP/1.1\r\nHost: x\r\n\r\n',
-  'OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n',
-  'CONNECT evil.example:443 HTTP/1.1\r\nHost: x\r\n\r\n',
-  'TRACE /health HTTP/1.1\r\nHost: x\r\n\r\n',
-  'GET /health HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+  'GET //evil.example/health HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET http://evil.example/health HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET * HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'CONNECT evil.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'TRACE /health HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'GET /health HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
   'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
   '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
   get(`/runs/${'x'.repeat(20_000)}`),
