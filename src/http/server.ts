@@ -1,6 +1,7 @@
 /** The server under the API: how long it waits for requests, and how many connections it has. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { createAdaptorServer } from '@hono/node-server'
 import type { App } from './app.ts'
 
@@ -24,6 +25,11 @@ const TIMEOUTS = {
   connectionsCheckingInterval: 5_000,
 }
 const TOO_MANY_AGAIN_MS = 60_000
+/**
+ * What clients sent before they could know of the end, on connections that Node calls idle or has not
+ * accepted yet, would be lost with them: so long it still comes in, and is answered.
+ */
+const ON_ITS_WAY_MS = 200
 /** Requests that are still not done by then are cut. */
 const CLOSE_DEADLINE_MS = 10_000
 
@@ -55,13 +61,17 @@ export function silentConnections(server: Server): Set<Socket> {
   return silent
 }
 
+/** Resolves when every request that was sent has its answer, and no connection is left. */
 export async function closeServer(server: Server, silent: Set<Socket>): Promise<void> {
+  server.prependListener('request', (_, response) => {
+    response.shouldKeepAlive = false
+  })
+  await setTimeout(ON_ITS_WAY_MS)
   const closed = new Promise<void>((resolve) => server.close(() => resolve()))
   for (const socket of silent) socket.destroy()
   // Answers that are on their way out keep their connection until they are written.
-  server.closeIdleConnections()
   const idle = setInterval(() => server.closeIdleConnections(), 50)
-  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_DEADLINE_MS)
+  const cut = globalThis.setTimeout(() => server.closeAllConnections(), CLOSE_DEADLINE_MS)
   await closed
   clearInterval(idle)
   clearTimeout(cut)

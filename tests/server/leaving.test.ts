@@ -35,7 +35,8 @@ test('SIGTERM: polls are answered at once, what is at hand is finished, then it 
   expect(await settlesWithin(3_000, Promise.all([polling, claiming]))).toBe(true)
   expect(await polling).toMatchObject({ status: 204, text: '' })
   expect(await claiming).toMatchObject({ status: 200, body: { runs: [], deregistered: false } })
-  await expect(fetch(`${server.url}/health`)).rejects.toThrow()
+  const connecting = () => rawConnection(server.url).then(() => 'connected', String)
+  await expect.poll(connecting).toContain('ECONNREFUSED')
   write(adding.slice(-10))
   expect((await answer()).status).toBe(201)
   expect(await settlesWithin(3_000, server.ended)).toBe(true)
@@ -46,6 +47,21 @@ test('SIGTERM: polls are answered at once, what is at hand is finished, then it 
   const database = join(folder, 'data', 'runqueue.db')
   expect(sizeOf(database)).toBeGreaterThan(0)
   expect(sizeOf(`${database}-wal`)).toBe(0)
+})
+
+test('SIGTERM: what clients sent before it is answered, on old connections and on new ones', async () => {
+  const server = await startServe({ folder: tempDir() })
+  const runner_id = await register(server.url)
+  const body = JSON.stringify({ runner_id })
+  const claim = request('POST', '/runner/runs/claim', body)
+  const connections = await Promise.all(Array.from({ length: 20 }, () => rawConnection(server.url)))
+  const [used, fresh] = [connections.slice(0, 10), connections.slice(10)]
+  for (const { write } of used) write(claim)
+  for (const { answer } of used) expect((await answer()).status).toBe(200)
+  for (const { write } of [...used, ...fresh]) write(claim)
+  server.kill('SIGTERM')
+  for (const { answer } of [...used, ...fresh]) expect((await answer()).status).toBe(200)
+  expect((await server.ended).code).toBe(0)
 })
 
 test('Ctrl-C, and again: it ends at once', async () => {

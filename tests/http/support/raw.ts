@@ -6,7 +6,7 @@ import { onTestFinished } from 'vitest'
 export interface RawConnection {
   socket: Socket
   write(text: string | Buffer): void
-  /** What came until the server closes, or the answer is whole by its Content-Length. */
+  /** The next one: what comes until it is whole by its Content-Length, or the server closes. */
   answer(): Promise<{ status: number; head: string; body: string }>
 }
 
@@ -24,19 +24,24 @@ export async function rawConnection(url: string): Promise<RawConnection> {
     socket,
     write: (text) => void socket.write(text),
     async answer() {
-      while (!isWhole(received) && !socket.closed) {
+      while (lengthOfWhole(received) === null && !socket.closed) {
         await Promise.race([once(socket, 'data'), once(socket, 'close')])
       }
-      const [head = '', body = ''] = received.split('\r\n\r\n', 2)
+      const length = lengthOfWhole(received) ?? received.length
+      const [head = '', body = ''] = received.slice(0, length).split('\r\n\r\n', 2)
+      received = received.slice(length)
       return { status: Number(head.split(' ')[1]), head, body }
     },
   }
 }
 
-function isWhole(received: string): boolean {
+/** Of the first answer that came; null while more of it is to come. */
+function lengthOfWhole(received: string): number | null {
   const end = received.indexOf('\r\n\r\n')
   const length = /content-length: (\d+)/i.exec(received)?.[1]
-  return end >= 0 && length !== undefined && received.length >= end + 4 + Number(length)
+  if (end < 0 || length === undefined) return null
+  const whole = end + 4 + Number(length)
+  return received.length >= whole ? whole : null
 }
 
 export const request = (method: string, path: string, body = '', headers: string[] = []): string =>
