@@ -18,7 +18,7 @@ export default defineConfig({
       project('unit', ['queue', 'client', 'cli', 'runner'], 10, ['tests/*.test.ts']),
       project('sqlite', ['sqlite'], 30),
       project('http', ['http'], 20),
-      project('server', ['server'], 40),
+      project('server', ['server', 'upkeep'], 40),
       project('load', ['load'], 60),
       project('simulation', ['simulation'], 60),
       project('crash', ['crash'], 60),

@@ -3,9 +3,9 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { addSeconds } from '../src/queue/time.ts'
-import { pruneAll } from '../src/retention.ts'
 import { type Client, loadDriver } from '../src/sqlite/driver.ts'
 import { openSqliteEngine } from '../src/sqlite/engine.ts'
+import { pruneAll } from '../src/upkeep/retention.ts'
 import { type Figure, now, say, withFolder } from './support.ts'
 
 const ROUNDS = 10

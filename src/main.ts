@@ -8,8 +8,8 @@ import { closeServer, createHttpServer, silentConnections } from './http/server.
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
 import { openSqliteThread } from './sqlite/thread.ts'
-import { type Sweeper, startSweeper } from './sweeper.ts'
-import { isDatabaseTrouble, seldomOfEachTrouble } from './trouble.ts'
+import { type Sweeper, startSweeper } from './upkeep/sweeper.ts'
+import { isDatabaseTrouble, seldomOfEachTrouble } from './upkeep/trouble.ts'
 
 export interface RunningServer {
   /** Where it listens, for example `http://127.0.0.1:8765`. */

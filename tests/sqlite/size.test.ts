@@ -1,8 +1,8 @@
 /** A queue that prunes stays as large as what it keeps. `npm run bench size` does it at scale. */
 import { statSync } from 'node:fs'
 import { expect, it, onTestFinished } from 'vitest'
-import { pruneAll } from '../../src/retention.ts'
 import { loadDriver } from '../../src/sqlite/driver.ts'
+import { pruneAll } from '../../src/upkeep/retention.ts'
 import { openWorld, type World } from '../conformance/world.ts'
 import { aNewRun } from '../support/factories.ts'
 import { openFixture } from './fixture.ts'

@@ -1,7 +1,7 @@
 /** The clock jumps, this process sleeps, the database refuses: nobody is lost by that alone. */
 import { expect, test } from 'vitest'
-import { watchSilence } from '../src/silence.ts'
-import { fakeClock } from './support/clock.ts'
+import { watchSilence } from '../../src/upkeep/silence.ts'
+import { fakeClock } from '../support/clock.ts'
 
 const GRACE = 60
 

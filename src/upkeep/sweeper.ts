@@ -3,11 +3,11 @@
  * runners that went away, runs that were kept long enough.
  * Every server process sweeps; the statements decide, so none has to lead.
  */
-import type { Config } from './config.ts'
+import type { Config } from '../config.ts'
+import type { Engine } from '../queue/engine.ts'
+import type { Timestamp } from '../queue/run.ts'
+import { addSeconds, secondsBetween } from '../queue/time.ts'
 import { pause } from './pause.ts'
-import type { Engine } from './queue/engine.ts'
-import type { Timestamp } from './queue/run.ts'
-import { addSeconds, secondsBetween } from './queue/time.ts'
 import { deleteOld } from './retention.ts'
 import { watchSilence } from './silence.ts'
 import { isDatabaseTrouble } from './trouble.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { QueueError } from '../src/queue/errors.ts'
-import { seldomOfEachTrouble } from '../src/trouble.ts'
+import { QueueError } from '../../src/queue/errors.ts'
+import { seldomOfEachTrouble } from '../../src/upkeep/trouble.ts'
 
 test('the same trouble is told once in ten seconds, with how often it came meanwhile', () => {
   let elapsedMs = 0

@@ -1,13 +1,13 @@
 /** What the sweeper does when the clock jumps and when the database fails it. */
 import { expect, onTestFinished, test } from 'vitest'
 import { QueueError } from '../../src/queue/errors.ts'
-import { deleteOld } from '../../src/retention.ts'
-import { type Sweeper, type SweeperOptions, startSweeper } from '../../src/sweeper.ts'
+import { deleteOld } from '../../src/upkeep/retention.ts'
+import { type Sweeper, type SweeperOptions, startSweeper } from '../../src/upkeep/sweeper.ts'
 import { openWorld, type World } from '../conformance/world.ts'
 import { apiOf } from '../http/support/api.ts'
 import type { Added } from '../http/support/service.ts'
+import { startHere } from '../server/in-process.ts'
 import { openFixture } from '../sqlite/fixture.ts'
-import { startHere } from './in-process.ts'
 
 const PATIENT = { timeout: 10_000, interval: 5 }
 const DAY = 24 * 3600

@@ -6,7 +6,7 @@
  * So after such a moment nobody is judged by silence until each runner that lives has had the time
  * to give a sign.
  */
-import type { Timestamp } from './queue/run.ts'
+import type { Timestamp } from '../queue/run.ts'
 
 /** Clocks that are merely adjusted drift less between two looks. */
 const JUMP_SECONDS = 2

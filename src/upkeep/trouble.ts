@@ -1,5 +1,5 @@
 /** What befalls a database, and meets every request while it lasts. */
-import { QueueError } from './queue/errors.ts'
+import { QueueError } from '../queue/errors.ts'
 
 export const isDatabaseTrouble = (error: unknown): error is QueueError =>
   error instanceof QueueError && error.code.startsWith('database_')

@@ -1,8 +1,9 @@
 /** Deletes what was kept long enough, and gives back the room, without being in anybody's way. */
+
+import type { Timestamp } from '../queue/run.ts'
+import type { Storage } from '../queue/storage.ts'
+import { addSeconds } from '../queue/time.ts'
 import { pause } from './pause.ts'
-import type { Timestamp } from './queue/run.ts'
-import type { Storage } from './queue/storage.ts'
-import { addSeconds } from './queue/time.ts'
 
 /** Deleting so many runs takes some 7 ms with its commit (SQLite) … */
 const BATCH = 200
