@@ -73,6 +73,7 @@ class EngineThread {
   readonly #listeners = new Set<(news: News) => void>()
   #calls: Call[] = []
   #scheduled = false
+  #timer: NodeJS.Timeout | undefined
   #lastId = 0
 
   /**
@@ -84,6 +85,7 @@ class EngineThread {
     this.#reader = reader
     worker.on('message', (text: string) => {
       for (const message of JSON.parse(text) as Message[]) this.#hear(message)
+      if (this.#timer !== undefined) this.#send()
     })
     const changes: Changes = { subscribe: (listener) => this.#subscribe(listener) }
     this.engine = {
@@ -126,13 +128,22 @@ class EngineThread {
       if (this.#calls.length >= CALLS_PER_MESSAGE) this.#send()
       else if (!this.#scheduled) {
         this.#scheduled = true
-        setImmediate(() => this.#send())
+        setImmediate(() => this.#sendSoon())
       }
     })
   }
 
-  #send(): void {
+  /** While the thread is at work, more may come; its answers, or a millisecond, end the waiting. */
+  #sendSoon(): void {
     this.#scheduled = false
+    const atWork = this.#waiting.size - this.#calls.length
+    if (atWork === 0) this.#send()
+    else this.#timer ??= setTimeout(() => this.#send(), 1)
+  }
+
+  #send(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     if (this.#calls.length === 0) return
     this.#worker.postMessage(JSON.stringify(this.#calls))
     this.#calls = []
