@@ -137,6 +137,7 @@ export class Model extends State {
   complete(report: Report, session_status: SessionStatus, now: Timestamp): void {
     const run = this.#reported('complete', report)
     if (!run) return
+    Object.assign(run, { error: null })
     this.end(run, 'completed', now)
     this.#serve(run, session_status, now)
   }
