@@ -14,6 +14,8 @@ const project = (name: string, folders: string[], seconds: number, files: string
 
 export default defineConfig({
   test: {
+    // Vitest leaves a core free, of two that is half: most tests wait for processes and disks.
+    maxWorkers: 2,
     projects: [
       project('unit', ['queue', 'client', 'cli', 'runner'], 10, ['tests/*.test.ts']),
       project('sqlite', ['sqlite'], 30),
