@@ -16,6 +16,27 @@ BEGIN
   VALUES (NEW.seq, NEW.updated_at, OLD.status, NEW.status, coalesce(NEW.runner_id, OLD.runner_id));
 END;
 --> statement-breakpoint
+-- The tags are put through json(): newer SQLite does not remember that a subquery's text is JSON, and
+-- made a text of the list.
+DROP TRIGGER runs_canonical_demands;--> statement-breakpoint
+CREATE TRIGGER runs_canonical_demands AFTER INSERT ON runs
+WHEN NEW.demands IS NOT NULL
+BEGIN
+  UPDATE runs SET demands = canonical.demands
+  FROM (
+    SELECT nullif(json_patch('{"tags":[]}', json_object(
+      'tags', json((
+        SELECT json_group_array(value)
+        FROM (SELECT DISTINCT value FROM json_each(NEW.demands, '$.tags') ORDER BY value))),
+      'hostname', nullif(NEW.demands ->> '$.hostname', ''),
+      'project_dir', nullif(NEW.demands ->> '$.project_dir', ''),
+      'executor_type', nullif(NEW.demands ->> '$.executor_type', ''),
+      'executor_profile', nullif(NEW.demands ->> '$.executor_profile', '')
+    )), '{"tags":[]}') AS demands
+  ) AS canonical
+  WHERE seq = NEW.seq AND runs.demands IS NOT canonical.demands;
+END;
+--> statement-breakpoint
 -- How many runs are pending, counted as they come and go, from when somebody first asks: the row is
 -- then there, and until then the triggers find nothing to write.
 CREATE TABLE `counters` (
