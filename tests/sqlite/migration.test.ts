@@ -29,7 +29,7 @@ function fill(client: Client): void {
     demands, priority, status, runner_id, error, result, attempt, max_attempts, claim_token, claim_key,
     idempotency_key, idempotency_fingerprint, created_at, claimed_at, timeout_at, timeout_seconds, updated_at)
     VALUES ($run_id, $session_id, 'start_session', 'writer', '{"prompt":"hé"}', '{"tenant":"x"}',
-    '{"tags":["a"],"hostname":"alpha"}', 3, $status, $runner_id, 'once', '{"text":"t","data":[1]}', 1, 3,
+    NULL, 3, $status, $runner_id, 'once', '{"text":"t","data":[1]}', 1, 3,
     'token', $claim_key, $key, 'f', $at, $at, $at, 60, $at)`)
   const event = client.prepare(`INSERT INTO session_events
     (session_id, run_id, event_type, timestamp, payload)
@@ -48,6 +48,8 @@ function fill(client: Client): void {
     const held = status === 'pending' ? null : 'lnch_1'
     run.run({ ...ids, status, runner_id: held, claim_key: held && `key-${id}`, key: id, at: AT })
   }
+  // Not with the rest: the trigger of then refuses them on newer SQLite.
+  client.exec(`UPDATE runs SET demands = '{"tags":["a"],"hostname":"alpha"}'`)
   // Those of the sessions in turn, so that none of them has its events side by side.
   for (const event_type of EVENTS) {
     for (const { id } of rows) {
