@@ -23,7 +23,7 @@ export default defineConfig({
       project('server', ['server', 'upkeep'], 40),
       project('load', ['load'], 60),
       project('simulation', ['simulation'], 60),
-      project('crash', ['crash'], 60),
+      project('crash', ['crash'], 120),
       project('fuzz', ['fuzz'], 60),
       project('e2e', ['e2e'], 60),
     ],
