@@ -24,7 +24,7 @@ export class Registration {
     this.#client = client
     this.#request = request
     this.#patience = patience
-    this.#pending = this.#register()
+    this.#pending = this.#known(this.#begin())
   }
 
   /** Null while the server does not know this runner. */
@@ -48,7 +48,7 @@ export class Registration {
   renew(lost: RegisterAnswer): void {
     if (this.#answer !== lost) return
     this.#answer = null
-    this.#pending = this.#register()
+    this.#pending = this.#known(this.#register())
   }
 
   /** Sends heartbeats for as long as there is patience. */
@@ -73,8 +73,27 @@ export class Registration {
     }
   }
 
+  /**
+   * What a process before this one held under the same id, nobody looks after any more: that runner
+   * leaves, so that the server settles its runs, and this one is registered anew.
+   */
+  async #begin(): Promise<RegisterAnswer> {
+    const { runner_id } = await this.#register()
+    await untilAnswered(
+      () => this.#client.removeRunner(runner_id, { self: true }),
+      {
+        what: 'settle what this runner held before',
+        isFinal: (error) => isStatus(error, 404) || isTokenRefused(error),
+      },
+      this.#patience,
+    ).catch((error) => {
+      if (!isStatus(error, 404)) throw error
+    })
+    return await this.#register()
+  }
+
   #register(): Promise<RegisterAnswer> {
-    const registered = untilAnswered(
+    return untilAnswered(
       () => this.#client.registerRunner(this.#request),
       {
         what: 'register',
@@ -84,6 +103,9 @@ export class Registration {
       },
       this.#patience,
     )
+  }
+
+  #known(registered: Promise<RegisterAnswer>): Promise<RegisterAnswer> {
     const known = registered.then((answer) => {
       this.#answer = answer
       const message = `registered as ${answer.runner_id}`

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { RunView } from '../../src/client/index.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { World } from './program.ts'
@@ -46,6 +46,29 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
   }
   throw new Error(`it never came that ${what}`)
 }
+
+test('a runner that was killed and starts again: what it held is settled', async () => {
+  const brief = new World(tempDir(), {
+    RUNNER_HEARTBEAT_INTERVAL: '0.2',
+    RUNNER_STALE_THRESHOLD: '1',
+    LOG_LEVEL: 'warn',
+  })
+  onTestFinished(() => brief.close())
+  await brief.startServer()
+  const first = await brief.startRunner([], SHELL)
+  const gate = join(brief.folder, 'gate')
+  const { stdout } = await brief.cli(['add', `until [ -e ${gate} ]; do sleep 0.05; done`])
+  const ofRun = () => brief.json<RunView>(['show', stdout.trim()])
+  await until('it runs', async () => (await ofRun()).status === 'running')
+  await first.end('SIGKILL')
+  await brief.startRunner([], SHELL)
+  expect(await ofRun()).toMatchObject({
+    status: 'failed',
+    error: 'Runner disconnected during execution',
+  })
+  expect((await brief.cli(['add', 'echo next', '--wait'])).stdout).toBe('next\n')
+  writeFileSync(gate, '')
+})
 
 describe('one runner', () => {
   test('a command succeeds, and what it prints is the result', async () => {

@@ -20,6 +20,8 @@ export type Route =
   | 'stopped'
   | 'session_status'
   | 'remove'
+  /** At the start of each runner: it leaves in the name of the process before, and registers anew. */
+  | 'settle'
   /** Called by the commands under test, to say that they have come this far. */
   | 'signal'
 
@@ -110,19 +112,20 @@ export class FakeServer {
       atEase: (c: FakeContext, call: Call) => Response | Promise<Response>,
     ) =>
       app[method](path, async (c) => {
-        if (name(c) !== 'signal') this.authorizations.add(c.req.header('authorization') ?? null)
+        const named = name(c)
+        if (named !== 'signal') this.authorizations.add(c.req.header('authorization') ?? null)
         const text = await c.req.text()
         const call = { id: c.req.param('id') ?? '', body: text === '' ? null : JSON.parse(text) }
-        const script = this.#scripts.get(name(c))?.shift()
+        const script = this.#scripts.get(named)?.shift()
         const answer = script === undefined ? atEase(c, call) : play(c, script, call)
-        this.#record(name(c), call)
+        this.#record(named, call)
         return answer
       })
     const ok = (c: FakeContext) => c.json({ ok: true })
     route(
       'post',
       '/runner/register',
-      () => 'register',
+      () => (this.#settling === 'leave' ? 'register' : this.#settled('register')),
       (c) =>
         c.json({
           runner_id: 'lnch_fake',
@@ -140,9 +143,20 @@ export class FakeServer {
     route('post', '/runner/heartbeat', () => 'heartbeat', ok)
     route('post', '/runner/runs/:id/:report', (c) => c.req.param('report') as Route, ok)
     route('post', '/runner/sessions/:id/status', () => 'session_status', ok)
-    route('delete', '/runners/:id', () => 'remove', ok)
+    const leaving = () => (this.#settling === 'leave' ? this.#settled('leave') : 'remove')
+    route('delete', '/runners/:id', leaving, ok)
     route('post', '/signal/:id', () => 'signal', ok)
     return app
+  }
+
+  /** Which step of the settling is still to come. */
+  #settling: 'leave' | 'register' | null = 'leave'
+
+  #settled(step: 'leave' | 'register'): Route {
+    if (step === 'register' && this.#settling === null) return 'register'
+    const isRefused = (this.#scripts.get('settle')?.length ?? 0) > 0
+    if (!isRefused) this.#settling = step === 'leave' ? 'register' : null
+    return 'settle'
   }
 
   #record(route: Route, call: Call): void {

@@ -16,6 +16,16 @@ test('carries out a run and reports what the command printed', async () => {
   })
 })
 
+test('leaves in the name of a process before it, and asks for work only when that is settled', async () => {
+  const server = await fakeServer()
+  server.script('settle', 503)
+  runnerOn(server, {})
+  await server.call('claim')
+  const routes = server.calls.map((each) => each.route)
+  expect(routes).toEqual(['register', 'settle', 'settle', 'settle', 'claim'])
+  expect(server.of('settle').map(({ id }) => id)).toEqual(['lnch_fake', 'lnch_fake', ''])
+})
+
 test('tells the server who it is', async () => {
   const { server } = await harness({
     hostname: 'build-7',
