@@ -2,6 +2,7 @@
 import { desc, eq, sql } from 'drizzle-orm'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
+import { newRow, timeoutSeconds } from '../queue/new-row.ts'
 import {
   ACTIVE_STATUSES,
   type AddedRun,
@@ -10,8 +11,7 @@ import {
   type Run,
   type Timestamp,
 } from '../queue/run.ts'
-import { type AddBounds, MATCH_TIMEOUT_SECONDS, PARENT_DEPTH_LIMIT } from '../queue/run-queue.ts'
-import { addSeconds } from '../queue/time.ts'
+import { type AddBounds, PARENT_DEPTH_LIMIT } from '../queue/run-queue.ts'
 import type { Orm } from './database.ts'
 import type { PendingCount } from './pending-count.ts'
 import { runs, sessions } from './schema.ts'
@@ -233,38 +233,3 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
 }
 
 const UNBOUNDED: AddBounds = { max_pending: null }
-
-const timeoutSeconds = (run: NewRun) => run.timeout_seconds ?? MATCH_TIMEOUT_SECONDS
-
-function newRow(run: NewRun, now: Timestamp): Run {
-  const demands = canonicalDemands(run.demands)
-  const available_at = run.available_at && run.available_at > now ? run.available_at : null
-  return {
-    run_id: run.run_id,
-    session_id: run.session_id,
-    type: run.type,
-    agent_name: run.agent_name ?? null,
-    prompt: typeof run.parameters['prompt'] === 'string' ? run.parameters['prompt'] : null,
-    parameters: run.parameters,
-    scope: run.scope ?? null,
-    project_dir: run.project_dir ?? null,
-    parent_session_id: run.parent_session_id ?? null,
-    execution_mode: run.execution_mode ?? 'sync',
-    demands,
-    priority: run.priority ?? 0,
-    status: 'pending',
-    runner_id: null,
-    error: null,
-    result: null,
-    attempt: 0,
-    max_attempts: run.max_attempts ?? 1,
-    retry_delay_seconds: run.retry_delay_seconds ?? null,
-    on_lost: run.on_lost ?? 'fail',
-    created_at: now,
-    claimed_at: null,
-    started_at: null,
-    completed_at: null,
-    available_at,
-    timeout_at: demands === null ? null : addSeconds(available_at ?? now, timeoutSeconds(run)),
-  }
-}

@@ -1,5 +1,6 @@
 /** Reading runs. Lists go newest first by (created_at, seq), which is also the cursor. */
 import { asc, desc, eq, type SQL, sql } from 'drizzle-orm'
+import { cursorText, type Position, parseCursor } from '../queue/cursor.ts'
 import {
   ACTIVE_STATUSES,
   HELD_STATUSES,
@@ -8,7 +9,6 @@ import {
   type RunStatus,
 } from '../queue/run.ts'
 import type { RunFilter, RunPage } from '../queue/run-queue.ts'
-import { cursorText, type Position, parseCursor } from './cursor.ts'
 import type { Orm } from './database.ts'
 import { runs } from './schema.ts'
 import { param, runColumns, statusIn } from './statements.ts'

@@ -7,8 +7,8 @@
  * a run's created_at the later one; it then goes that much later.)
  */
 import { sql } from 'drizzle-orm'
-import { QueueError } from '../queue/errors.ts'
-import { TERMINAL_STATUSES, type Timestamp } from '../queue/run.ts'
+import { parsePlace, placeText, START } from '../queue/prune-place.ts'
+import { TERMINAL_STATUSES } from '../queue/run.ts'
 import { AT_HAND_STATUSES } from '../queue/session.ts'
 import type { Pruned, PruneOptions } from '../queue/storage.ts'
 import type { Orm } from './database.ts'
@@ -17,13 +17,6 @@ import { param, statusIn } from './statements.ts'
 
 /** A run leaves so many events (added, claimed, started, ended), and some more when retried. */
 const EVENTS_PER_RUN = 5
-
-/** A run, as the last that was looked at; seq 0 is before all of that instant. */
-interface Place {
-  created_at: Timestamp
-  seq: number
-}
-const START: Place = { created_at: '', seq: 0 }
 
 export function preparePrune(orm: Orm) {
   const place = sql`(created_at, seq)`
@@ -100,7 +93,7 @@ export function preparePrune(orm: Orm) {
     /** In one transaction. */
     prune({ before, limit, after, dryRun = false }: PruneOptions): Pruned {
       const pruned = { runs: 0, sessions: 0, events: 0 }
-      const from = parse(after)
+      const from = parsePlace(after)
       for (let stage = from.stage; stage < TERMINAL_STATUSES.length; stage++) {
         const { created_at, seq } = stage === from.stage ? from : START
         const given = { status: TERMINAL_STATUSES[stage], before }
@@ -121,7 +114,7 @@ export function preparePrune(orm: Orm) {
             pruned.sessions += deleteSessions.run(values).changes
           }
         }
-        if (last) return { ...pruned, next: text({ stage, ...last }) }
+        if (last) return { ...pruned, next: placeText({ stage, ...last }) }
       }
       if (dryRun) return { ...pruned, next: null }
       const events_limit = limit * EVENTS_PER_RUN
@@ -129,25 +122,8 @@ export function preparePrune(orm: Orm) {
       const isLast = pruned.events < events_limit
       return {
         ...pruned,
-        next: isLast ? null : text({ stage: TERMINAL_STATUSES.length, ...START }),
+        next: isLast ? null : placeText({ stage: TERMINAL_STATUSES.length, ...START }),
       }
     },
   }
-}
-
-/** One status after the other, then the events. */
-interface Position extends Place {
-  stage: number
-}
-
-const text = ({ stage, seq, created_at }: Position): string => `${stage}|${seq}|${created_at}`
-
-/** @throws QueueError invalid_cursor */
-function parse(after: string | undefined): Position {
-  if (after === undefined) return { stage: 0, ...START }
-  const [, stage, seq, created_at] = /^(\d)\|(\d{1,15})\|(.{0,40})$/.exec(after) ?? []
-  if (stage === undefined || created_at === undefined) {
-    throw new QueueError('invalid_cursor', 'after must be the next of an earlier call')
-  }
-  return { stage: Number(stage), seq: Number(seq), created_at }
 }

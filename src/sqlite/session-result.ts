@@ -1,8 +1,8 @@
 /** What a session came to. Executors tell it in three ways, which are looked for in order. */
 import { sql } from 'drizzle-orm'
 import { QueueError } from '../queue/errors.ts'
-import type { JsonValue } from '../queue/run.ts'
-import type { Session, SessionEvent, SessionResult } from '../queue/session.ts'
+import type { Session, SessionResult } from '../queue/session.ts'
+import { messageText, sessionEvent } from '../queue/session-event.ts'
 import type { Orm } from './database.ts'
 import { runs, sessionEvents } from './schema.ts'
 import { ofSession, param } from './statements.ts'
@@ -52,36 +52,4 @@ export function prepareSessionResult(orm: Orm) {
     if (!found) throw new QueueError('result_not_found', 'No result found')
     return found
   }
-}
-
-type StoredEvent = typeof sessionEvents.$inferSelect
-
-/** Every key is there, null when unset. */
-export function sessionEvent(session_id: string, event: StoredEvent) {
-  const { id, event_type, timestamp, payload } = event
-  return {
-    id,
-    session_id,
-    event_type,
-    timestamp,
-    tool_name: null,
-    tool_input: null,
-    tool_output: null,
-    error: null,
-    exit_code: null,
-    reason: null,
-    role: null,
-    content: null,
-    result_text: null,
-    result_data: null,
-    ...payload,
-  } as SessionEvent
-}
-
-/** Messages are a list of blocks; the first says what was said. */
-function messageText(content: JsonValue): string | null {
-  if (typeof content === 'string') return content
-  const block = Array.isArray(content) ? content[0] : null
-  const text = block && typeof block === 'object' && !Array.isArray(block) ? block['text'] : null
-  return typeof text === 'string' ? text : null
 }

@@ -1,8 +1,10 @@
 /** The sessions on SQLite. */
 import { asc, desc, eq, sql } from 'drizzle-orm'
+import { cursorText, parseCursor } from '../queue/cursor.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Session } from '../queue/session.ts'
+import { sessionEvent } from '../queue/session-event.ts'
 import {
   type DeletedSession,
   SESSION_EVENTS_LIMIT,
@@ -10,13 +12,12 @@ import {
   type Sessions,
 } from '../queue/sessions.ts'
 import type { CommitLane } from './commit-lane.ts'
-import { cursorText, parseCursor } from './cursor.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { prepareLists } from './list.ts'
 import type { Ownership } from './ownership.ts'
 import { runners, runs, sessionEvents, sessions } from './schema.ts'
-import { prepareSessionResult, sessionEvent } from './session-result.ts'
+import { prepareSessionResult } from './session-result.ts'
 import { ofSession, param, sessionColumns } from './statements.ts'
 import type { Stops } from './stop.ts'
 

@@ -1,5 +1,5 @@
 /** Where a page of a list ended, as text that clients hand back. */
-import { QueueError } from '../queue/errors.ts'
+import { QueueError } from './errors.ts'
 
 export interface Position {
   created_at: string
