@@ -1,10 +1,21 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests of other folders that need PostgreSQL: they are run with its own, on one server. */
+const ON_POSTGRES = 'tests/{http,simulation}/postgres*.test.ts'
+
+interface Options {
+  files?: string[]
+  exclude?: string[]
+  globalSetup?: string[]
+}
+
 /** A folder of tests that is run by its name: `vitest run --project sqlite`. */
-const project = (name: string, folders: string[], seconds: number, files: string[] = []) => ({
+const project = (name: string, folders: string[], seconds: number, options: Options = {}) => ({
   test: {
     name,
-    include: [...files, ...folders.map((folder) => `tests/${folder}/**/*.test.ts`)],
+    include: [...(options.files ?? []), ...folders.map((folder) => `tests/${folder}/**/*.test.ts`)],
+    exclude: options.exclude ?? [ON_POSTGRES],
+    globalSetup: options.globalSetup ?? [],
     // Processes of their own: a crash of a native module is then the failure of one file.
     pool: 'forks' as const,
     testTimeout: seconds * 1000,
@@ -17,8 +28,13 @@ export default defineConfig({
     // Vitest leaves a core free, of two that is half: most tests wait for processes and disks.
     maxWorkers: 2,
     projects: [
-      project('unit', ['queue', 'client', 'cli', 'runner'], 10, ['tests/*.test.ts']),
+      project('unit', ['queue', 'client', 'cli', 'runner'], 10, { files: ['tests/*.test.ts'] }),
       project('sqlite', ['sqlite'], 30),
+      project('postgres', ['postgres'], 60, {
+        files: [ON_POSTGRES],
+        exclude: [],
+        globalSetup: ['tests/postgres/support/global-setup.ts'],
+      }),
       project('http', ['http'], 20),
       project('server', ['server', 'upkeep'], 40),
       project('load', ['load'], 60),

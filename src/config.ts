@@ -1,5 +1,6 @@
 /** Environment and flags → one frozen Config, parsed once. Every mistake is named, all at once. */
 
+import { DATABASE_SCHEMES } from './engine.ts'
 import { DURABILITIES, type Durability } from './queue/engine.ts'
 import { RECOVERY_MODES, RECOVERY_THRESHOLD_SECONDS, type RecoveryMode } from './queue/recovery.ts'
 import { MATCH_TIMEOUT_SECONDS } from './queue/run-queue.ts'
@@ -166,8 +167,12 @@ export function parseConfig(environment: Environment): Config {
 
 function databaseUrl(value: string, mistakes: string[]): string {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(value)?.[1]?.toLowerCase()
-  if (scheme !== undefined && scheme !== 'file' && scheme !== 'sqlite') {
-    mistakes.push(`DATABASE_URL must begin with file: or sqlite:, not '${scheme}:'`)
+  if (scheme === undefined) return value
+  if (!DATABASE_SCHEMES.includes(scheme)) {
+    const allowed = orList(DATABASE_SCHEMES.map((known) => `${known}:`))
+    mistakes.push(`DATABASE_URL must begin with ${allowed}, not '${scheme}:'`)
+  } else if (scheme.startsWith('postgres') && !URL.canParse(value)) {
+    mistakes.push('DATABASE_URL must be like postgres://user:password@host:5432/database')
   }
   return value
 }

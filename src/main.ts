@@ -2,12 +2,12 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
+import { openEngine } from './engine.ts'
 import { createApp } from './http/app.ts'
 import { isLoopback } from './http/loopback.ts'
 import { closeServer, createHttpServer, silentConnections } from './http/server.ts'
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
-import { openSqliteThread } from './sqlite/thread.ts'
 import { type Sweeper, startSweeper } from './upkeep/sweeper.ts'
 import { isDatabaseTrouble, seldomOfEachTrouble } from './upkeep/trouble.ts'
 
@@ -33,9 +33,10 @@ class ListenError extends Error {
 
 /** @throws DatabaseOpenError, ListenError */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
-  const engine = await openSqliteThread({
+  const engine = await openEngine({
     url: config.databaseUrl,
     durability: config.durability,
+    thread: true,
   })
   const closing = new AbortController()
   const now = () => timestamp(new Date())

@@ -42,6 +42,8 @@ const GOOD: [variable: string, value: string, field: string, parsed: unknown][] 
   ['PORT', '65535', 'port', 65535],
   ['DATABASE_URL', 'file:/var/lib/queue.db', 'databaseUrl', 'file:/var/lib/queue.db'],
   ['DATABASE_URL', 'sqlite:queue.db', 'databaseUrl', 'sqlite:queue.db'],
+  ['DATABASE_URL', 'postgres://u:p@db/queue', 'databaseUrl', 'postgres://u:p@db/queue'],
+  ['DATABASE_URL', 'postgresql://db/queue', 'databaseUrl', 'postgresql://db/queue'],
   ['DATABASE_URL', './queue.db', 'databaseUrl', './queue.db'],
   ['DURABILITY', 'normal', 'durability', 'normal'],
   ['LOG_LEVEL', 'silent', 'logLevel', 'silent'],
@@ -175,14 +177,22 @@ describe('parseConfig', () => {
     }
   })
 
-  test.each(['postgres://localhost/queue', 'mysql://x', 'http://x/queue.db', 'postgresql:queue'])(
+  test.each(['mariadb://localhost/queue', 'mysql://x', 'http://x/queue.db', 'pg:queue'])(
     'DATABASE_URL=%s',
     (value) => {
       const [mistake, ...others] = mistakesOf({ DATABASE_URL: value })
-      expect(mistake).toMatch(/^DATABASE_URL must begin with file: or sqlite:, not '/)
+      expect(mistake).toMatch(
+        /^DATABASE_URL must begin with file:, sqlite:, postgres: or postgresql:, not '/,
+      )
       expect(others).toEqual([])
     },
   )
+
+  test('a postgres: URL that is none', () => {
+    expect(mistakesOf({ DATABASE_URL: 'postgres://host:port/queue' })).toEqual([
+      'DATABASE_URL must be like postgres://user:password@host:5432/database',
+    ])
+  })
 
   test('a poll is held below the 60 s at which proxies cut', () => {
     expect(mistakesOf({ RUNNER_POLL_TIMEOUT: '60' })).toHaveLength(1)
@@ -196,7 +206,7 @@ describe('parseConfig', () => {
 
   test('every mistake is named, all at once', () => {
     const wrong = {
-      ...{ PORT: 'http', DATABASE_URL: 'postgres://x', DURABILITY: 'some', LOG_LEVEL: 'loud' },
+      ...{ PORT: 'http', DATABASE_URL: 'mysql://x', DURABILITY: 'some', LOG_LEVEL: 'loud' },
       ...{ RUNNER_POLL_TIMEOUT: '30s', RUN_CLAIM_TIMEOUT: '-1', RUN_RECOVERY_MODE: 'never' },
     }
     const mistakes = mistakesOf(wrong)

@@ -43,7 +43,7 @@ export interface DatabaseOptions {
 export const databaseOption = (): Option =>
   new Option(
     '--database <url>',
-    'the file that holds the queue (default: file:./data/runqueue.db, env: DATABASE_URL)',
+    'the file or the PostgreSQL database that holds the queue (default: file:./data/runqueue.db, env: DATABASE_URL)',
   )
 
 export const jsonOption = (): Option =>

@@ -104,14 +104,16 @@ export function describeLostClients(setup: Setup): void {
     client.write(
       request('POST', PATH, JSON.stringify({ runner_id: await service.register(), limit: 3 })),
     )
+    // Each look reads all three.
+    const PATIENT = { timeout: 10_000 }
     const statuses = async () => {
       const { runs } = await service.engine.runs.list({ limit: 10 })
       return runs.map(({ status }) => status)
     }
-    await expect.poll(statuses).toEqual(['claimed', 'claimed', 'claimed'])
+    await expect.poll(statuses, PATIENT).toEqual(['claimed', 'claimed', 'claimed'])
     client.socket.destroy()
     await closed
-    await expect.poll(statuses).toEqual(['pending', 'pending', 'pending'])
+    await expect.poll(statuses, PATIENT).toEqual(['pending', 'pending', 'pending'])
   })
 
   test('an answer that went out is not taken back', async () => {

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
+import { existingFile } from '../../engine.ts'
 import { type Backup, backup, type Progress } from '../../sqlite/backup.ts'
-import { existingDatabase } from '../../sqlite/database.ts'
 import type { Context } from '../context.ts'
 import { Interrupted } from '../errors.ts'
 import { type DatabaseOptions, databaseOption, jsonOption } from '../options.ts'
@@ -13,6 +13,9 @@ interface Options extends DatabaseOptions {
   force?: true
   json?: true
 }
+
+const USE_PG_DUMP =
+  'backup copies a SQLite file. For a PostgreSQL database there is pg_dump: pg_dump --schema=runqueue …'
 
 export function backupCommand(context: Context): Command {
   return new Command('backup')
@@ -31,7 +34,7 @@ which end in -wal and -shm, start a server.`,
     .addOption(jsonOption())
     .action(async (file: string, options: Options) => {
       const config = configOf(options.database ? { database: options.database } : {})
-      const source = existingDatabase(config.databaseUrl)
+      const source = await existingFile(config.databaseUrl, USE_PG_DUMP)
       const made = await watched(context, { source, target: file, force: options.force ?? false })
       if (options.json) {
         printJson(context.stdout, made)

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
+import { openEngine } from '../../engine.ts'
 import { addSeconds, timestamp } from '../../queue/time.ts'
-import { existingDatabase } from '../../sqlite/database.ts'
-import { openSqliteEngine } from '../../sqlite/engine.ts'
 import { type Deleted, pruneAll } from '../../upkeep/retention.ts'
 import type { Context } from '../context.ts'
 import { UsageError } from '../errors.ts'
@@ -35,14 +34,13 @@ database itself, with or without servers on it; a server does the same as time p
     .addOption(jsonOption())
     .action(async (options: Options) => {
       const config = configOf(options.database ? { database: options.database } : {})
-      const path = existingDatabase(config.databaseUrl)
       const seconds = options.olderThan ?? config.retentionSeconds
       if (seconds === null) {
         throw new UsageError('RUN_RETENTION is off: say with --older-than what is to go')
       }
       const dryRun = options.dryRun ?? false
       const before = addSeconds(timestamp(context.now()), -seconds)
-      const pruned = await prune(context, { path, before, dryRun })
+      const pruned = await prune(context, { url: config.databaseUrl, before, dryRun })
       if (options.json) {
         printJson(context.stdout, { ...pruned, before, dry_run: dryRun })
         return
@@ -58,9 +56,9 @@ database itself, with or without servers on it; a server does the same as time p
 
 async function prune(
   context: Context,
-  { path, ...what }: { path: string; before: string; dryRun: boolean },
+  { url, ...what }: { url: string; before: string; dryRun: boolean },
 ): Promise<Deleted> {
-  const engine = await openSqliteEngine({ url: path })
+  const engine = await openEngine({ url, existing: true })
   const progress = statusLine(context.stderr, 'prune', context.now)
   const show = rarely(({ runs, bytes }: Deleted) => {
     const words = `${what.dryRun ? 'found' : 'deleted'} ${runs} runs`

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
+import { openEngine } from '../../engine.ts'
 import { RECOVERY_MODES, type RecoveryMode } from '../../queue/recovery.ts'
 import { addSeconds, timestamp } from '../../queue/time.ts'
-import { openSqliteEngine } from '../../sqlite/engine.ts'
 import type { Context } from '../context.ts'
 import { type DatabaseOptions, databaseOption, jsonOption, seconds } from '../options.ts'
 import { printJson } from '../output.ts'
@@ -37,7 +37,7 @@ database itself, with or without a server on it; a server does the same when it 
     .addOption(jsonOption())
     .action(async (options: Options) => {
       const config = configOf(options.database ? { database: options.database } : {})
-      const engine = await openSqliteEngine({ url: config.databaseUrl })
+      const engine = await openEngine({ url: config.databaseUrl })
       try {
         const now = timestamp(context.now())
         const recovered = await engine.runs.recover(

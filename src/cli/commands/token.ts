@@ -1,5 +1,6 @@
 /** `runqueue token`: works on the database itself, so that the first token needs none. */
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { openEngine } from '../../engine.ts'
 import { LIST_LIMIT } from '../../queue/run-queue.ts'
 import { addSeconds, parseDuration, parseTimestamp, timestamp } from '../../queue/time.ts'
 import {
@@ -12,7 +13,6 @@ import {
   tokenState,
 } from '../../queue/token.ts'
 import type { Tokens } from '../../queue/tokens.ts'
-import { openSqliteEngine } from '../../sqlite/engine.ts'
 import type { Context } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { type DatabaseOptions, databaseOption, jsonOption } from '../options.ts'
@@ -121,7 +121,7 @@ async function withTokens<T>(
   work: (tokens: Tokens) => Promise<T>,
 ): Promise<T> {
   const { databaseUrl } = configOf(database ? { database } : {})
-  const engine = await openSqliteEngine({ url: databaseUrl })
+  const engine = await openEngine({ url: databaseUrl })
   try {
     return await work(engine.tokens)
   } finally {

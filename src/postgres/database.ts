@@ -1,0 +1,171 @@
+/** The connections: a pool for operations, one client for what is watched. */
+import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
+import type { Durability } from '../queue/engine.ts'
+import { isRepeatable, translate } from './errors.ts'
+
+/** What one server process has at most; PostgreSQL itself allows 100 unless told otherwise. */
+const POOL_SIZE = 10
+/** How long a request may wait for a connection: for a new one, or a free one. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** No statement here is meant to take long; one that does is stuck behind a lock or a dead network. */
+const STATEMENT_TIMEOUT_MS = 20_000
+/** For the case that the answer never comes: the server is gone without a word. */
+const ANSWER_TIMEOUT_MS = 25_000
+const IDLE_CONNECTION_MS = 60_000
+/** Operations that PostgreSQL undid for the sake of others are done again so often. */
+const ATTEMPTS = 8
+const ATTEMPT_DELAY_MS = 5
+
+/**
+ * Statements here are each written for an index. A plan is made once for a connection, perhaps while
+ * the tables are empty and a scan of all looks cheap: so it is told not to think of one.
+ */
+const SETTINGS = {
+  search_path: 'runqueue',
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_bitmapscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  jit: 'off',
+  statement_timeout: String(STATEMENT_TIMEOUT_MS),
+  idle_in_transaction_session_timeout: String(STATEMENT_TIMEOUT_MS),
+  'runqueue.hint': 'off',
+}
+
+export const CHANNEL = 'runqueue'
+
+/** Where statements run: on any connection of the pool, or on the one that has a transaction. */
+export class Connection {
+  readonly #client: Pick<pg.ClientBase, 'query'>
+  /** Something was written, so there may be news for those who wait. */
+  wrote = false
+
+  constructor(client: Pick<pg.ClientBase, 'query'>) {
+    this.#client = client
+  }
+
+  async query(config: pg.QueryConfig): Promise<pg.QueryResult> {
+    const result = await this.#client.query(config)
+    if (result.command !== 'SELECT' && (result.rowCount ?? 0) > 0) this.wrote = true
+    return result
+  }
+}
+
+interface Watcher {
+  /** Before an operation: resolves when whoever subscribed before is watched for. */
+  ready(): Promise<void>
+  /** After an operation that wrote. */
+  nudge(): void
+}
+
+export class Database {
+  readonly #pool: pg.Pool
+  #watcher: Watcher = { ready: async () => {}, nudge() {} }
+
+  constructor(config: pg.ClientConfig) {
+    this.#pool = new pg.Pool({
+      ...config,
+      max: POOL_SIZE,
+      idleTimeoutMillis: IDLE_CONNECTION_MS,
+    })
+    // Connections that break while nobody uses them leave the pool; who needs one gets another.
+    this.#pool.on('error', () => {})
+  }
+
+  watchedBy(watcher: Watcher): void {
+    this.#watcher = watcher
+  }
+
+  /** An operation of one statement that decides, or of several that need not be one. */
+  run<T>(operation: (on: Connection) => Promise<T>): Promise<T> {
+    return this.#repeat(async () => {
+      const connection = new Connection(this.#pool as unknown as pg.ClientBase)
+      const value = await operation(connection)
+      if (connection.wrote) this.#watcher.nudge()
+      return value
+    })
+  }
+
+  /** An operation of several statements, all or none. */
+  transaction<T>(operation: (on: Connection) => Promise<T>): Promise<T> {
+    return this.#repeat(async () => {
+      const client = await this.#pool.connect()
+      const connection = new Connection(client)
+      let broken: unknown
+      try {
+        await client.query('BEGIN')
+        const value = await operation(connection)
+        await client.query('COMMIT')
+        if (connection.wrote) this.#watcher.nudge()
+        return value
+      } catch (error) {
+        broken = await rollback(client)
+        throw error
+      } finally {
+        client.release(broken !== undefined)
+      }
+    })
+  }
+
+  /** Tells other processes that there is something to read. It writes nothing, so it waits for no disk. */
+  async hint(): Promise<void> {
+    await this.#pool.query(`NOTIFY ${CHANNEL}`)
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  /**
+   * What PostgreSQL undid is done again. What was cut off by a lost connection is not: a commit whose
+   * answer was lost may have happened. Its caller hears `database_unavailable` and repeats it, which
+   * idempotency keys, claim keys and the reports' own rules make safe.
+   */
+  async #repeat<T>(attempt: () => Promise<T>): Promise<T> {
+    for (let attempts = 1; ; attempts += 1) {
+      await this.#watcher.ready()
+      try {
+        return await attempt()
+      } catch (error) {
+        if (!isRepeatable(error) || attempts === ATTEMPTS) throw translate(error)
+      }
+      await setTimeout(Math.random() * ATTEMPT_DELAY_MS * 2 ** attempts)
+    }
+  }
+}
+
+/** @returns why the connection is of no more use; undefined where it is as new */
+async function rollback(client: pg.ClientBase): Promise<unknown> {
+  try {
+    await client.query('ROLLBACK')
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+/** What a connection to this URL is opened with. */
+export function clientConfig(url: string, durability: Durability): pg.ClientConfig {
+  const parsed = new URL(url)
+  const own = parsed.searchParams.get('options') ?? ''
+  parsed.searchParams.delete('options')
+  const settings = { ...SETTINGS, synchronous_commit: durability === 'full' ? 'on' : 'off' }
+  const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  return {
+    connectionString: parsed.href,
+    application_name: 'runqueue',
+    options: [...options, own].join(' ').trim(),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    keepAlive: true,
+    types: { getTypeParser },
+  }
+}
+
+/** Numbers of 64 bits come as text otherwise; none here is too large for a number. */
+const getTypeParser: typeof pg.types.getTypeParser = (oid: number, format?: string) =>
+  oid === pg.types.builtins.INT8 && format !== 'binary'
+    ? Number
+    : pg.types.getTypeParser(oid, format as 'text')

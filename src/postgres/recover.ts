@@ -1,0 +1,118 @@
+/** Recovery at start, in bounded passes: each pass changes at most one batch of each kind. */
+import { type SQL, sql } from 'drizzle-orm'
+import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
+import type { Timestamp } from '../queue/run.ts'
+import type { RecoverOptions } from '../queue/run-queue.ts'
+import { addSeconds } from '../queue/time.ts'
+import type { Connection, Database } from './database.ts'
+import { sessionStatus } from './follow.ts'
+import { ended, lostAttempt, released } from './moves.ts'
+import { runs } from './schema.ts'
+import { movedColumns, moving, orm, param, prepared, seqAmong } from './statements.ts'
+
+const RECOVERY_BATCH = 500
+
+/** Taken for abandoned: since before the threshold, and its runner gives no sign of life. */
+const abandoned = (since: 'claimed_at' | 'started_at' | null) => sql`
+  NOT EXISTS (
+    SELECT 1 FROM runners
+    WHERE runners.runner_id = runs.runner_id AND last_heartbeat > ${param('alive_since')})
+  ${since === null ? sql`` : sql`AND (${sql.raw(since)} IS NULL OR ${sql.raw(since)} <= ${param('before')})`}`
+
+const GUARDS = {
+  stale: {
+    released: sql`status = 'claimed' AND ${abandoned('claimed_at')}`,
+    failed: sql`status = 'running' AND ${abandoned('started_at')}`,
+    stopped: sql`status = 'stopping' AND ${abandoned(null)}`,
+  },
+  all: {
+    released: sql`status = 'claimed'`,
+    failed: sql`status = 'running'`,
+    stopped: sql`status = 'stopping'`,
+  },
+}
+
+const batch = (guard: SQL) =>
+  seqAmong(sql`
+    SELECT seq FROM runs WHERE ${guard} ORDER BY created_at, seq
+    LIMIT ${sql.raw(String(RECOVERY_BATCH))} FOR UPDATE OF runs SKIP LOCKED`)
+const count = (guard: SQL) =>
+  prepared(
+    orm
+      .select({ count: sql<number>`count(*)`.as('count') })
+      .from(runs)
+      .where(guard),
+  )
+
+const statementsOf = (guards: (typeof GUARDS)['stale']) => ({
+  release: moving(
+    orm.update(runs).set(released).where(batch(guards.released)).returning(movedColumns),
+  ),
+  fail: moving(
+    orm.update(runs).set(lostAttempt).where(batch(guards.failed)).returning(movedColumns),
+    { followed: sessionStatus },
+  ),
+  stop: moving(
+    orm.update(runs).set(ended('stopped')).where(batch(guards.stopped)).returning(movedColumns),
+    { followed: sessionStatus },
+  ),
+  count: {
+    released: count(guards.released),
+    failed: count(guards.failed),
+    stopped: count(guards.stopped),
+  },
+})
+const STATEMENTS = { stale: statementsOf(GUARDS.stale), all: statementsOf(GUARDS.all) }
+
+type Values = Record<string, unknown>
+
+/** One pass; nothing left when it changed fewer than {@link RECOVERY_BATCH} of each. */
+async function recoverBatch(
+  on: Connection,
+  mode: 'stale' | 'all',
+  given: Values,
+): Promise<Recovered> {
+  const { release, fail, stop } = STATEMENTS[mode]
+  return {
+    released: (await release.all(on, given)).length,
+    failed: (await fail.all(on, given)).length,
+    stopped: (await stop.all(on, given)).length,
+  }
+}
+
+async function countAbandoned(
+  on: Connection,
+  mode: 'stale' | 'all',
+  given: Values,
+): Promise<Recovered> {
+  const { released, failed, stopped } = STATEMENTS[mode].count
+  return {
+    released: (await released.get(on, given))?.count ?? 0,
+    failed: (await failed.get(on, given))?.count ?? 0,
+    stopped: (await stopped.get(on, given))?.count ?? 0,
+  }
+}
+
+export const createRecovery = (database: Database) =>
+  async function recover(
+    mode: RecoveryMode,
+    options: RecoverOptions,
+    now: Timestamp,
+  ): Promise<Recovered> {
+    const total: Recovered = { released: 0, failed: 0, stopped: 0 }
+    if (mode === 'none') return total
+    const given = {
+      now,
+      before: addSeconds(now, -options.thresholdSeconds),
+      alive_since: options.aliveSince,
+      error: mode === 'stale' ? ERRORS.restartedStale : ERRORS.restartedAll,
+    }
+    if (options.dryRun) return await database.run((on) => countAbandoned(on, mode, given))
+    for (;;) {
+      const pass = await database.run((on) => recoverBatch(on, mode, given))
+      total.released += pass.released
+      total.failed += pass.failed
+      total.stopped += pass.stopped
+      if (Math.max(...Object.values(pass)) < RECOVERY_BATCH) return total
+    }
+  }

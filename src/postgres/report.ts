@@ -1,0 +1,136 @@
+/** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
+import { and, eq, sql } from 'drizzle-orm'
+import { QueueError } from '../queue/errors.ts'
+import type { RunStatus, Timestamp } from '../queue/run.ts'
+import type { Completion, Failure, Report } from '../queue/run-queue.ts'
+import { TRANSITIONS } from '../queue/transitions.ts'
+import type { Connection, Database } from './database.ts'
+import { servedEvent, sessionServed, sessionStatus } from './follow.ts'
+import { ended, failedAttempt } from './moves.ts'
+import { runners, runs } from './schema.ts'
+import {
+  json,
+  movedColumns,
+  moving,
+  orm,
+  param,
+  prepared,
+  statusIn,
+  textParam,
+} from './statements.ts'
+
+/** Statuses in which the report is no news: it was made before, or comes merely late. */
+const NO_NEWS = {
+  start: ['running', 'stopping', 'completed', 'failed', 'stopped'],
+  complete: ['completed'],
+  fail: ['failed'],
+  confirm_stop: ['stopped'],
+} as const satisfies Record<string, readonly RunStatus[]>
+
+const heldByReporter = (from: readonly RunStatus[]) =>
+  and(
+    eq(runs.run_id, param('run_id')),
+    eq(runs.runner_id, param('runner_id')),
+    sql`(${textParam('claim_token')} IS NULL OR claim_token = ${textParam('claim_token')})`,
+    statusIn(from),
+  )
+
+const start = moving(
+  orm
+    .update(runs)
+    .set({ status: 'running', started_at: param('now'), updated_at: param('now') })
+    .where(heldByReporter(TRANSITIONS.start.from))
+    .returning(movedColumns),
+  { served: sessionServed(sql`'running'`), event: servedEvent('run_start', {}) },
+)
+// Also who served it: the report of the start may have been lost.
+const complete = moving(
+  orm
+    .update(runs)
+    // The error of an attempt before is none of this run's end.
+    .set({ ...ended('completed'), error: null, result: param('result') })
+    .where(heldByReporter(TRANSITIONS.complete.from))
+    .returning(movedColumns),
+  {
+    served: sessionServed(textParam('session_status')),
+    event: servedEvent('run_completed', { exit_code: 0, reason: 'completed' }),
+  },
+)
+const fail = moving(
+  orm
+    .update(runs)
+    .set(failedAttempt)
+    .where(heldByReporter(TRANSITIONS.fail.from))
+    .returning(movedColumns),
+  { followed: sessionStatus },
+)
+const confirmStop = moving(
+  orm
+    .update(runs)
+    .set(ended('stopped'))
+    .where(heldByReporter(TRANSITIONS.confirm_stop.from))
+    .returning(movedColumns),
+  { followed: sessionStatus },
+)
+
+const findRunner = prepared(
+  orm
+    .select({ runner_id: runners.runner_id })
+    .from(runners)
+    .where(eq(runners.runner_id, param('runner_id'))),
+)
+const findRun = prepared(
+  orm
+    .select({ status: runs.status, runner_id: runs.runner_id, claim_token: runs.claim_token })
+    .from(runs)
+    .where(eq(runs.run_id, param('run_id'))),
+)
+
+/** Why the report moved nothing: throws, or returns where it is merely no news. */
+async function explain(on: Connection, report: Report, kind: keyof typeof NO_NEWS): Promise<void> {
+  const { run_id, runner_id, claim_token } = report
+  if (!(await findRunner.get(on, { runner_id }))) {
+    throw new QueueError('runner_not_registered', 'Runner not registered')
+  }
+  const run = await findRun.get(on, { run_id })
+  if (!run) throw new QueueError('run_not_found', 'Run not found')
+  const sameToken = claim_token === null || run.claim_token === claim_token
+  const retriedMeanwhile =
+    kind === 'fail' && run.status === 'pending' && claim_token !== null && sameToken
+  if (retriedMeanwhile) return
+  if (run.runner_id !== runner_id) {
+    throw new QueueError('run_not_held', `Run ${run_id} is not held by runner ${runner_id}`)
+  }
+  if (!sameToken) {
+    throw new QueueError(
+      'claim_token_mismatch',
+      `Run ${run_id} was claimed again since: this claim_token is outdated`,
+    )
+  }
+  if ((NO_NEWS[kind] as readonly RunStatus[]).includes(run.status)) return
+  throw new QueueError(
+    'run_wrong_status',
+    `Run ${run_id} is ${run.status}: it must be ${TRANSITIONS[kind].from.join(', ')}`,
+  )
+}
+
+const REPORTS = { start, complete, fail, confirm_stop: confirmStop }
+
+export function createReports(database: Database) {
+  const report = (kind: keyof typeof REPORTS, given: Report, values: Record<string, unknown>) =>
+    database.run(async (on) => {
+      const { run_id, runner_id, claim_token } = given
+      const moved = await REPORTS[kind].get(on, { run_id, runner_id, claim_token, ...values })
+      if (!moved) await explain(on, given, kind)
+    })
+
+  return {
+    start: (given: Report, now: Timestamp) => report('start', given, { now }),
+    complete(given: Completion, now: Timestamp) {
+      const { session_status, result } = given
+      return report('complete', given, { session_status, result: json(result), now })
+    },
+    fail: (given: Failure, now: Timestamp) => report('fail', given, { error: given.error, now }),
+    confirmStop: (given: Report, now: Timestamp) => report('confirm_stop', given, { now }),
+  }
+}

@@ -1,0 +1,93 @@
+/** The RunQueue on PostgreSQL. */
+import { sql } from 'drizzle-orm'
+import { canonicalDemands } from '../queue/demands.ts'
+import { QueueError } from '../queue/errors.ts'
+import type { Timestamp } from '../queue/run.ts'
+import type { Claim, RunQueue } from '../queue/run-queue.ts'
+import { createAdd } from './add.ts'
+import { type Claims, createClaims } from './claim.ts'
+import type { Database } from './database.ts'
+import { createLists } from './list.ts'
+import { later } from './moves.ts'
+import type { Ownership } from './ownership.ts'
+import { createPoll } from './poll.ts'
+import { createRecovery } from './recover.ts'
+import { createReports } from './report.ts'
+import type { Registry } from './runners.ts'
+import { runs } from './schema.ts'
+import { json, orm, param, prepared, runColumns, textParam } from './statements.ts'
+import { createStops } from './stop.ts'
+import { createSweeps } from './sweep.ts'
+
+const timeoutSeconds = sql`${param('timeout_seconds')}::float8`
+const setDemands = prepared(
+  orm
+    .update(runs)
+    .set({
+      demands: param('demands'),
+      timeout_at: later(sql`greatest(${textParam('now')}, available_at)`, timeoutSeconds),
+      timeout_seconds: timeoutSeconds,
+      updated_at: param('now'),
+    })
+    .where(sql`run_id = ${param('run_id')} AND status = 'pending'`)
+    .returning(runColumns),
+)
+
+interface Parts {
+  database: Database
+  registry: Registry
+  ownership: Ownership
+}
+
+export function createRunQueue({ database, registry, ownership }: Parts): RunQueue {
+  const claims: Claims = createClaims(database)
+  const stops = createStops(database)
+  const lists = createLists(database)
+  const reports = createReports(database)
+  const poll = createPoll({ registry, stops, claims })
+
+  /** In the name of a runner, which must be the caller's. */
+  const asRunner =
+    <R extends Pick<Claim, 'runner_id' | 'caller'>, More extends unknown[], T>(
+      operation: (request: R, now: Timestamp, ...more: More) => Promise<T>,
+    ) =>
+    async (request: R, now: Timestamp, ...more: More): Promise<T> => {
+      await ownership.check(request.runner_id, request.caller, now)
+      return await operation(request, now, ...more)
+    }
+
+  return {
+    ...createAdd(database),
+    ...lists,
+    ...createSweeps(database),
+    claim: asRunner(claims.claim),
+    poll: asRunner(poll),
+    release: claims.release,
+    start: asRunner(reports.start),
+    complete: asRunner(reports.complete),
+    fail: asRunner(reports.fail),
+    confirmStop: asRunner(reports.confirmStop),
+    stop: stops.stop,
+    takeStops: stops.takeStops,
+    recover: createRecovery(database),
+
+    async setDemands(run_id, wanted, timeout_seconds, now) {
+      const demands = canonicalDemands(wanted)
+      const run = await database.run((on) =>
+        setDemands.get(on, {
+          run_id,
+          demands: json(demands),
+          timeout_seconds: demands === null ? null : timeout_seconds,
+          now,
+        }),
+      )
+      if (run) return run
+      const found = await lists.get(run_id)
+      if (!found) throw new QueueError('run_not_found', 'Run not found')
+      throw new QueueError(
+        'run_wrong_status',
+        `Run ${run_id} is ${found.status}: only a pending run's demands can change`,
+      )
+    },
+  }
+}

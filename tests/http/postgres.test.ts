@@ -1,0 +1,4 @@
+import { openFixture } from '../postgres/fixture.ts'
+import { describeHttp } from './describe-http.ts'
+
+describeHttp('PostgreSQL', openFixture)

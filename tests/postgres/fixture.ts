@@ -1,0 +1,56 @@
+import pg from 'pg'
+import { inject } from 'vitest'
+import { openPostgresEngine } from '../../src/postgres/engine.ts'
+import type { Engine } from '../../src/queue/engine.ts'
+import type { EngineFixture } from '../conformance/fixture.ts'
+import { databaseUrl, TEMPLATE } from './support/global-setup.ts'
+
+/**
+ * Power cuts are no subject of these tests; everything else is as durable as it is fast.
+ * @public claimers in processes of their own import it by name
+ */
+export const openEngine = (url: string): Promise<Engine> =>
+  openPostgresEngine({ url, durability: 'normal' })
+
+/** A database that is there for one test after the other: to make one takes 65 ms, to empty it 1 ms. */
+interface TestDatabase {
+  url: string
+  shell: pg.Client
+}
+
+const TABLES = [...['sessions', 'runners', 'run_events', 'runner_signals', 'tokens', 'counters']]
+const free: TestDatabase[] = []
+let made = 0
+
+async function makeDatabase(): Promise<TestDatabase> {
+  const server = inject('postgresUrl')
+  const name = `test_${process.pid}_${made++}`
+  const admin = new pg.Client({ connectionString: server })
+  await admin.connect()
+  await admin.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`)
+  await admin.end()
+  const url = databaseUrl(server, name)
+  return { url, shell: await openShell(url) }
+}
+
+/** As a person or another program would connect. */
+export async function openShell(url: string): Promise<pg.Client> {
+  const shell = new pg.Client({ connectionString: url, options: '-c search_path=runqueue' })
+  // The tests that stop the server end it too.
+  shell.on('error', () => {})
+  await shell.connect()
+  return shell
+}
+
+export async function openFixture(): Promise<EngineFixture> {
+  const database = free.pop() ?? (await makeDatabase())
+  const { url, shell } = database
+  return {
+    open: () => openEngine(url),
+    opener: { module: import.meta.url, url },
+    async cleanup() {
+      await shell.query(TABLES.map((table) => `DELETE FROM ${table}`).join('; '))
+      free.push(database)
+    },
+  }
+}

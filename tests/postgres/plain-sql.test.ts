@@ -1,0 +1,133 @@
+/** Runs that come by plain SQL, from a shell or another program, obey the same rules. */
+import type pg from 'pg'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { satisfies } from '../../src/queue/demands.ts'
+import { openWorld, type World } from '../conformance/world.ts'
+import { openFixture, openShell } from './fixture.ts'
+
+interface Row {
+  type: string
+  parameters: string
+  demands: string | null
+}
+type Insert = (facts?: Partial<Row>) => Promise<unknown>
+
+async function openWithShell(): Promise<{ world: World; shell: pg.Client; insert: Insert }> {
+  const world = await openWorld(openFixture)
+  const shell = await openShell(world.fixture.opener.url)
+  onTestFinished(() => shell.end())
+  // As somebody who knows nothing of the schema's place in the search_path.
+  await shell.query('SET search_path TO public')
+  await shell.query(
+    "INSERT INTO runqueue.sessions (session_id, status, created_at, updated_at) VALUES ('ses_x', 'pending', '', '')",
+  )
+  const usual = { type: 'start_session', parameters: '{"prompt":"hi"}', demands: null }
+  const insert: Insert = (facts) => {
+    const { type, parameters, demands } = { ...usual, ...facts }
+    return shell.query(
+      "INSERT INTO runqueue.runs (run_id, session_id, type, parameters, demands) VALUES ('run_x', 'ses_x', $1, $2, $3)",
+      [type, parameters, demands],
+    )
+  }
+  return { world, shell, insert }
+}
+
+describe('a run inserted by plain SQL', () => {
+  it('is a pending run like any other', async () => {
+    const { world, insert } = await openWithShell()
+    await insert()
+    const run = await world.runNow({ run_id: 'run_x' })
+    expect(run).toMatchObject({
+      ...{ status: 'pending', prompt: 'hi', execution_mode: 'sync', priority: 0 },
+      ...{ attempt: 0, max_attempts: 1, demands: null },
+    })
+    expect(new Date(run.created_at).toISOString()).toBe(run.created_at)
+    expect(Math.abs(Date.now() - Date.parse(run.created_at))).toBeLessThan(60_000)
+    expect(await world.claim(await world.register())).toMatchObject([{ run_id: 'run_x' }])
+  })
+
+  const DEMANDS: [string, object | null][] = [
+    ['{"tags":["b","a","b"]}', { tags: ['a', 'b'] }],
+    ['{"hostname":"alpha"}', { hostname: 'alpha', tags: [] }],
+    ['{"hostname":null,"executor_type":"","tags":["a"]}', { tags: ['a'] }],
+    ['{"tags":[]}', null],
+    ['{}', null],
+    [`{"tags":["\u{1d4b3}","\uff5e"]}`, { tags: ['\uff5e', '\u{1d4b3}'] }],
+  ]
+  it.each(DEMANDS)(
+    'with demands %s has canonical ones, and is claimed by them',
+    async (demands, canonical) => {
+      const { world, insert } = await openWithShell()
+      await insert({ demands })
+      expect((await world.runNow({ run_id: 'run_x' })).demands).toEqual(canonical)
+      const tags = ['a', 'b', '\uff5e', '\u{1d4b3}', 'z']
+      expect(await world.claim(await world.register({ hostname: 'alpha', tags }))).toHaveLength(1)
+    },
+  )
+
+  it('is told to those who wait', async () => {
+    const { world, insert } = await openWithShell()
+    const heard = new Promise((resolve) => {
+      onTestFinished(world.changes.subscribe(({ runs }) => resolve(runs)))
+    })
+    await world.runs.get('run_x')
+    const began = performance.now()
+    await insert({ demands: '{"hostname":"alpha"}' })
+    expect(await heard).toContainEqual(
+      expect.objectContaining({ run_id: 'run_x', demands: { hostname: 'alpha', tags: [] } }),
+    )
+    // By its notification: the look that comes anyway takes 2 s.
+    expect(performance.now() - began).toBeLessThan(1000)
+  })
+
+  const REFUSED: [string, Partial<Row>][] = [
+    ['an unknown type', { type: 'other' }],
+    ['parameters that are no JSON', { parameters: 'hello' }],
+    ['parameters that are no object', { parameters: '["hello"]' }],
+    ['demands that are no JSON', { demands: '{hostname' }],
+    ['demands that are no object', { demands: '["alpha"]' }],
+    ['tags that are no list', { demands: '{"tags":"a"}' }],
+    ['tags that are null', { demands: '{"tags":null}' }],
+  ]
+  it.each(REFUSED)('with %s is refused', async (_, facts) => {
+    const { world, insert } = await openWithShell()
+    await expect(insert(facts)).rejects.toThrow(/constraint|json/)
+    expect(await world.runs.get('run_x')).toBeNull()
+  })
+
+  it.each([
+    "UPDATE runqueue.runs SET status = 'done'",
+    "UPDATE runqueue.runs SET execution_mode = 'later'",
+    'UPDATE runqueue.runs SET status = NULL',
+    "UPDATE runqueue.runs SET session_id = 'ses_unknown'",
+    "UPDATE runqueue.sessions SET status = 'done'",
+  ])('cannot be broken by %s', async (statement) => {
+    const { world, shell, insert } = await openWithShell()
+    await insert()
+    await expect(shell.query(statement)).rejects.toThrow(/constraint/)
+    expect((await world.runNow({ run_id: 'run_x' })).status).toBe('pending')
+  })
+})
+
+describe('demands that are too long for an index', () => {
+  const long = (letter: string, length: number) => letter.repeat(length)
+  const manyTags = Array.from(
+    { length: 100 },
+    (_, i) => `tag-${String(i).padStart(3, '0')}-${long('x', 190)}`,
+  )
+
+  it('are met by who offers all of them, and by nobody else', async () => {
+    const { add, register, claim } = await openWorld(openFixture)
+    const demands = { hostname: long('h', 500), project_dir: long('d', 4096), tags: manyTags }
+    const run = await add({ demands })
+    const offer = { hostname: demands.hostname, project_dir: demands.project_dir }
+    // The tag that is missing is one of those that the key leaves out.
+    const lacking = await register({ ...offer, tags: manyTags.slice(0, -1) })
+    expect(satisfies(lacking, run.demands)).toBe(false)
+    expect(await claim(lacking)).toEqual([])
+    const elsewhere = await register({ ...offer, project_dir: long('d', 4095), tags: manyTags })
+    expect(await claim(elsewhere)).toEqual([])
+    const able = await register({ ...offer, tags: [...manyTags, 'more'] })
+    expect(await claim(able)).toMatchObject([{ run_id: run.run_id }])
+  })
+})
