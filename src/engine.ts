@@ -1,6 +1,7 @@
 /** The one place that knows which engines there are: the scheme of DATABASE_URL says which. */
 import type { Durability, Engine } from './queue/engine.ts'
 import { DatabaseOpenError } from './queue/errors.ts'
+import type { Tables } from './queue/tables.ts'
 
 /** Schemes, and how each is opened: loaded when needed, so that nobody waits for the other's driver. */
 const OPENERS = new Map([
@@ -43,4 +44,12 @@ async function openSqlite(options: EngineOptions): Promise<Engine> {
 
 async function openPostgres({ url, durability = 'full' }: EngineOptions): Promise<Engine> {
   return await (await import('./postgres/engine.ts')).openPostgresEngine({ url, durability })
+}
+
+/** The rows of the queue in this database, for copying. @throws DatabaseOpenError */
+export async function openTables(url: string, existing: boolean): Promise<Tables> {
+  if (OPENERS.get(schemeOf(url)) === openPostgres) {
+    return await (await import('./postgres/tables.ts')).openPostgresTables(url)
+  }
+  return await (await import('./sqlite/tables.ts')).openSqliteTables(url, existing)
 }

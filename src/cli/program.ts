@@ -5,6 +5,7 @@ import { loadCommand } from '../load/command.ts'
 import { runnerCommand } from '../runner/command.ts'
 import { addCommand } from './commands/add.ts'
 import { backupCommand } from './commands/backup.ts'
+import { copyCommand } from './commands/copy.ts'
 import { listCommand } from './commands/list.ts'
 import { pruneCommand } from './commands/prune.ts'
 import { recoverCommand } from './commands/recover.ts'
@@ -35,6 +36,7 @@ const OPERATING = [
   recoverCommand,
   pruneCommand,
   backupCommand,
+  copyCommand,
   loadCommand,
 ]
 

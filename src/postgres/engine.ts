@@ -1,10 +1,8 @@
 /** Puts the parts of the PostgreSQL engine together. */
-import pg from 'pg'
 import type { Durability, Engine } from '../queue/engine.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { clientConfig, Database } from './database.ts'
-import { translateOpen } from './errors.ts'
-import { migrate } from './migrate.ts'
+import { openClient } from './open.ts'
 import { createOwnership } from './ownership.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRegistry, createRunners } from './runners.ts'
@@ -22,7 +20,7 @@ export interface PostgresOptions {
 export async function openPostgresEngine(options: PostgresOptions): Promise<Engine> {
   const { url, durability = 'full' } = options
   const config = clientConfig(url, durability)
-  const client = await openMigrated(url, config)
+  const client = await openClient(url, config)
   const database = new Database(config)
   const changes = new ChangeSignal({ config, client, hint: () => database.hint() })
   database.watchedBy(changes)
@@ -40,26 +38,4 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
       await database.close()
     },
   }
-}
-
-/** The first connection says whether there is such a database, and brings it up to date. */
-async function openMigrated(url: string, config: pg.ClientConfig): Promise<pg.Client> {
-  const place = placeOf(url)
-  const client = new pg.Client(config)
-  // Without a listener an error on a connection that nobody uses would end the process.
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    await migrate(client, place)
-    return client
-  } catch (error) {
-    await client.end().catch(() => {})
-    throw translateOpen(place, error)
-  }
-}
-
-/** Without what must not be shown. */
-function placeOf(url: string): string {
-  const { hostname, port, pathname } = new URL(url)
-  return `postgres://${hostname}${port ? `:${port}` : ''}${pathname}`
 }

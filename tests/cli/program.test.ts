@@ -33,7 +33,7 @@ test('help shows every command, in groups', async () => {
   expect(listed.slice(listed.indexOf('Work:'), listed.indexOf('Examples:'))).toEqual([
     ...['Work:', 'add', 'list', 'show', 'wait', 'stop', 'retry'],
     ...['Look:', 'runners', 'sessions'],
-    ...['Operate:', 'serve', 'runner', 'token', 'recover', 'prune', 'backup', 'load'],
+    ...['Operate:', 'serve', 'runner', 'token', 'recover', 'prune', 'backup', 'copy', 'load'],
     ...['Help:', 'help'],
   ])
 })
