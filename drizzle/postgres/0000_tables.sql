@@ -134,7 +134,6 @@ CREATE INDEX "idx_runs_status_created" ON "runs" USING btree ("status","created_
 CREATE INDEX "idx_runs_session" ON "runs" USING btree ("session_id","created_at","seq");--> statement-breakpoint
 CREATE INDEX "idx_runs_runner" ON "runs" USING btree ("runner_id","created_at","seq") WHERE runner_id IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "idx_runs_claim" ON "runs" USING btree (demand_key COLLATE "C",priority DESC,"created_at","seq") WHERE status = 'pending' AND available_at IS NULL;--> statement-breakpoint
-CREATE INDEX "idx_runs_pending" ON "runs" USING btree (priority DESC,"created_at","seq") WHERE status = 'pending';--> statement-breakpoint
 CREATE INDEX "idx_runs_available" ON "runs" USING btree ("available_at") WHERE status = 'pending' AND available_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "idx_runs_timeout" ON "runs" USING btree ("timeout_at") WHERE status = 'pending' AND timeout_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "idx_runs_held" ON "runs" USING btree ("runner_id") WHERE status IN ('claimed', 'running', 'stopping');--> statement-breakpoint

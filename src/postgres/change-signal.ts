@@ -38,6 +38,7 @@ export class ChangeSignal implements Changes {
   #watch = 0
   #starting: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  #reconnecting = false
   #looking = false
   #lookAgain = false
   #hinting = false
@@ -80,7 +81,7 @@ export class ChangeSignal implements Changes {
     this.#watch += 1
     const watch = this.#watch
     this.#starting = this.#begin(watch)
-      .catch(() => this.#reconnect(watch))
+      .catch(() => this.#reconnect())
       .finally(() => {
         if (this.#watch === watch) this.#starting = undefined
       })
@@ -128,25 +129,31 @@ export class ChangeSignal implements Changes {
     this.#client = undefined
     client.end().catch(() => {})
     if (!this.#closed && this.#starting === undefined && this.#listeners.size > 0) {
-      this.#reconnect(this.#watch)
+      this.#reconnect()
     }
   }
 
   /** In the background, until it succeeds; then at once a look at what was missed. */
-  #reconnect(watch: number): void {
-    void (async () => {
-      for (let wait = RECONNECT_MS; ; wait = Math.min(2 * wait, RECONNECT_MAX_MS)) {
-        await pause(wait * (0.5 + Math.random()))
-        if (this.#watch !== watch || this.#closed) return
-        try {
-          await this.#begin(watch)
-          this.#look()
-          return
-        } catch {
-          // Requests meet the same, and say so.
-        }
+  #reconnect(): void {
+    if (this.#reconnecting) return
+    this.#reconnecting = true
+    void this.#tryToBegin().finally(() => {
+      this.#reconnecting = false
+    })
+  }
+
+  async #tryToBegin(): Promise<void> {
+    for (let wait = RECONNECT_MS; ; wait = Math.min(2 * wait, RECONNECT_MAX_MS)) {
+      await pause(wait * (0.5 + Math.random()))
+      if (this.#closed || this.#listeners.size === 0) return
+      try {
+        await this.#begin(this.#watch)
+        this.#look()
+        return
+      } catch {
+        // Requests meet the same, and say so.
       }
-    })()
+    }
   }
 
   #lookLater(): void {
@@ -164,8 +171,9 @@ export class ChangeSignal implements Changes {
     const { client, watch } = { client: this.#client, watch: this.#watch }
     this.#lookAgain = false
     void this.#read(client, this.#position, watch)
-      // A hint may be lost: the position is unchanged, and the next look reads from there.
-      .catch(() => {})
+      // The position is unchanged, and the next look reads from there: by another connection, since
+      // this one may be cut without a word.
+      .catch(() => this.#lose(client))
       .finally(() => {
         this.#looking = false
         if (this.#lookAgain) this.#look()

@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import type { Durability } from '../queue/engine.ts'
-import { isRepeatable, translate } from './errors.ts'
+import { isDisconnected, isRepeatable, translate } from './errors.ts'
 
 /** What one server process has at most; PostgreSQL itself allows 100 unless told otherwise. */
 const POOL_SIZE = 10
@@ -101,7 +101,7 @@ export class Database {
         if (connection.wrote) this.#watcher.nudge()
         return value
       } catch (error) {
-        broken = await rollback(client)
+        broken = isDisconnected(error) ? error : await rollback(client)
         throw error
       } finally {
         client.release(broken !== undefined)

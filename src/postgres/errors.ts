@@ -23,10 +23,11 @@ export function isRepeatable(error: unknown): boolean {
   )
 }
 
-/** The connection did not come about, or is no more. */
-function isDisconnected({ code = '', message }: Told): boolean {
+/** The connection did not come about, is no more, or keeps silent. */
+export function isDisconnected(error: unknown): boolean {
+  const { code = '', message } = told(error)
   return (
-    /^(08|57P0)/.test(code) ||
+    /^(08|57P0|25P03)/.test(code) ||
     /^E(CONN|PIPE|HOST|NET|TIMEDOUT|AI_AGAIN|NOTFOUND)/.test(code) ||
     /^(Connection terminated|Client (has encountered|was closed)|timeout (exceeded|expired)|Query read timeout)/.test(
       message,
@@ -46,7 +47,7 @@ export function translate(error: unknown): unknown {
   if (isRepeatable(error) || code === '55P03' || code === '57014') {
     return as('database_busy', `the database is busy: ${message}`)
   }
-  if (isDisconnected(told(error))) {
+  if (isDisconnected(error)) {
     return as('database_unavailable', `the database cannot be reached: ${message}`)
   }
   // Too many connections, a server that is a read-only standby now, disks that fail.
@@ -71,7 +72,7 @@ export function translateOpen(place: string, error: unknown): unknown {
       'Let this user create a schema there (GRANT CREATE ON DATABASE), or have its owner start runqueue once.',
     )
   }
-  if (isDisconnected(told(error)) || /^53/.test(code)) {
+  if (isDisconnected(error) || /^53/.test(code)) {
     return because('Check that PostgreSQL runs there and takes connections.')
   }
   return error

@@ -30,9 +30,9 @@ const lastOfPiece = new Statement<Place>(sql`
   WHERE status = ${status} AND (created_at, seq) > ${after} AND created_at < ${before}
   ORDER BY created_at, seq LIMIT 1 OFFSET ${param('limit_less_one')}`)
 
-const isAtHand = sql`EXISTS (
-  SELECT 1 FROM sessions
-  WHERE sessions.session_id = runs.session_id AND ${statusIn(AT_HAND_STATUSES)})`
+// Not EXISTS: PostgreSQL would rather look at all sessions once than at one for each run.
+const isAtHand = sql`(
+  SELECT ${statusIn(AT_HAND_STATUSES)} FROM sessions WHERE sessions.session_id = runs.session_id)`
 const isNewest = sql`NOT EXISTS (
   SELECT 1 FROM runs AS newer
   WHERE newer.session_id = runs.session_id

@@ -109,7 +109,7 @@ export const createRecovery = (database: Database) =>
     }
     if (options.dryRun) return await database.run((on) => countAbandoned(on, mode, given))
     for (;;) {
-      const pass = await database.run((on) => recoverBatch(on, mode, given))
+      const pass = await database.transaction((on) => recoverBatch(on, mode, given))
       total.released += pass.released
       total.failed += pass.failed
       total.stopped += pass.stopped

@@ -3,7 +3,8 @@
  * and functions are a migration of their own, since Drizzle does not model them.
  *
  * They stand in a schema of their own (`runqueue`), which each connection has as its search_path:
- * other programs may use the database too, and `sessions` is a name that many would choose.
+ * other programs may use the database too, and `sessions` is a name that many would choose. (What
+ * drizzle-kit writes says `"public".` where a table refers to another: that is to be taken out.)
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -125,9 +126,6 @@ export const runs = pgTable(
     index('idx_runs_claim')
       .on(sql`demand_key COLLATE "C"`, sql`priority DESC`, table.created_at, table.seq)
       .where(sql`status = 'pending' AND available_at IS NULL`),
-    index('idx_runs_pending')
-      .on(sql`priority DESC`, table.created_at, table.seq)
-      .where(sql`status = 'pending'`),
     index('idx_runs_available')
       .on(table.available_at)
       .where(sql`status = 'pending' AND available_at IS NOT NULL`),

@@ -167,7 +167,7 @@ export const createSweeps = (database: Database) => ({
     now: Timestamp,
     limit: number,
   ): Promise<Run[]> =>
-    database.run(async (on) => {
+    database.transaction(async (on) => {
       const stopped = await unconfirmed.all(on, { requested_before, now, limit })
       await unconfirmedSessions.run(on, { requested_before, now, limit })
       return stopped

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Client } from '../../src/sqlite/driver.ts'
 import { openWorld } from '../conformance/world.ts'
+import { everyOperation } from '../support/operations.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { everyOperation } from './operations.ts'
 import { explain, openRecorded, type RecordedEngine } from './recorder.ts'
 
 /** Steps that walk or sort rows, and may: a statement of this operation, for this reason. */

@@ -19,9 +19,9 @@ export interface PostgresServer {
 }
 
 /** Tests wait for no disk: what they are about is not what a power cut takes. */
+const NO_DISK = { fsync: 'off', full_page_writes: 'off' }
+
 const SETTINGS = {
-  fsync: 'off',
-  full_page_writes: 'off',
   wal_level: 'minimal',
   max_wal_senders: '0',
   shared_buffers: '64MB',
@@ -37,7 +37,9 @@ const identity = asRoot ? { uid: NOBODY, gid: NOBODY } : {}
 const environment = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' }
 const START_DEADLINE_MS = 30_000
 
-export async function createPostgresServer(): Promise<PostgresServer> {
+export async function createPostgresServer(
+  own: Record<string, string> = NO_DISK,
+): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'runqueue-postgres-'))
   const data = join(folder, 'data')
   const bin = await binaries(folder)
@@ -56,7 +58,10 @@ export async function createPostgresServer(): Promise<PostgresServer> {
   let child: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    const settings = Object.entries({ ...SETTINGS, ...own }).flatMap(([name, value]) => [
+      '-c',
+      `${name}=${value}`,
+    ])
     const args = ['-D', data, '-p', String(port), ...settings]
     child = spawn(join(bin, 'postgres'), args, {
       ...{ ...identity, env: environment, cwd: data, stdio: 'ignore' },

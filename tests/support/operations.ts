@@ -2,7 +2,7 @@
 
 import type { RunStatus } from '../../src/queue/run.ts'
 import type { Held, World } from '../conformance/world.ts'
-import { aNewRun, aNewRunner, aNewToken, uniqueHex } from '../support/factories.ts'
+import { aNewRun, aNewRunner, aNewToken, uniqueHex } from './factories.ts'
 
 type During = (operation: string, work: () => Promise<unknown>) => Promise<void>
 
