@@ -29,6 +29,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
 
 const schemeOf = (url: string): string => url.split(':', 1)[0]?.toLowerCase() ?? ''
 
+/** The URL as it may be shown: without a password. */
+export function shownUrl(url: string): string {
+  if (!URL.canParse(url) || new URL(url).password === '') return url
+  const shown = new URL(url)
+  shown.password = '…'
+  return decodeURI(shown.href)
+}
+
 /** What only a file can do. @throws DatabaseOpenError, with `advice`, where it is none. */
 export async function existingFile(url: string, advice: string): Promise<string> {
   if (OPENERS.get(schemeOf(url)) === openPostgres) throw new DatabaseOpenError(advice)

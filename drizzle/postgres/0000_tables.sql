@@ -136,7 +136,7 @@ CREATE INDEX "idx_runs_runner" ON "runs" USING btree ("runner_id","created_at","
 CREATE INDEX "idx_runs_claim" ON "runs" USING btree (demand_key COLLATE "C",priority DESC,"created_at","seq") WHERE status = 'pending' AND available_at IS NULL;--> statement-breakpoint
 CREATE INDEX "idx_runs_available" ON "runs" USING btree ("available_at") WHERE status = 'pending' AND available_at IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "idx_runs_timeout" ON "runs" USING btree ("timeout_at") WHERE status = 'pending' AND timeout_at IS NOT NULL;--> statement-breakpoint
-CREATE INDEX "idx_runs_held" ON "runs" USING btree ("runner_id") WHERE status IN ('claimed', 'running', 'stopping');--> statement-breakpoint
+CREATE INDEX "idx_runs_stopping" ON "runs" USING btree ("runner_id") WHERE status = 'stopping';--> statement-breakpoint
 CREATE INDEX "idx_runs_claim_key" ON "runs" USING btree ("claim_key") WHERE claim_key IS NOT NULL;--> statement-breakpoint
 CREATE UNIQUE INDEX "idx_runs_idempotency" ON "runs" USING btree ("idempotency_key") WHERE idempotency_key IS NOT NULL;--> statement-breakpoint
 CREATE INDEX "idx_session_events_session" ON "session_events" USING btree ("session_seq","id");--> statement-breakpoint

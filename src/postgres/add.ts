@@ -25,7 +25,7 @@ import {
   runColumns,
   Statement,
   sessionColumns,
-  statusIn,
+  statusAmong,
   textParam,
 } from './statements.ts'
 
@@ -110,7 +110,7 @@ const findEnded = prepared(
       timeout_seconds: runs.timeout_seconds,
       active: sql<string | null>`(
         SELECT other.run_id FROM runs AS other
-        WHERE other.session_id = runs.session_id AND other.${statusIn(ACTIVE_STATUSES)}
+        WHERE other.session_id = runs.session_id AND other.${statusAmong(ACTIVE_STATUSES)}
         LIMIT 1)`.as('active'),
     })
     .from(runs)

@@ -10,7 +10,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import type { Changes, News } from '../queue/engine.ts'
-import { CHANNEL, Connection } from './database.ts'
+import { CHANNEL, Connection, connect, type Target } from './database.ts'
 import { feedEnd, type Position, readFeed } from './feed.ts'
 
 /** A lost hint costs so much. */
@@ -21,7 +21,7 @@ const RECONNECT_MS = 200
 const RECONNECT_MAX_MS = 2_000
 
 interface Options {
-  config: pg.ClientConfig
+  target: Target
   /** Connected already, so that whoever opens the engine hears at once where that fails. */
   client: pg.Client
   /** Sends a hint to the other processes. */
@@ -106,10 +106,10 @@ export class ChangeSignal implements Changes {
   }
 
   async #connect(): Promise<pg.Client> {
-    const client = new pg.Client(this.#options.config)
+    const client = new pg.Client(this.#options.target.config)
     this.#adopt(client)
     try {
-      await client.connect()
+      await connect(client, this.#options.target)
     } catch (error) {
       this.#lose(client)
       throw error

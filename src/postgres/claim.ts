@@ -28,8 +28,9 @@ import {
   preparedChange,
   runColumns,
   runFields,
+  runnerIs,
   Statement,
-  statusIn,
+  statusAmong,
   textParam,
 } from './statements.ts'
 
@@ -110,7 +111,8 @@ const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
       SELECT locked.seq, candidates.priority, candidates.created_at
       FROM candidates CROSS JOIN LATERAL (
         SELECT seq FROM runs
-        WHERE runs.seq = candidates.seq AND ${claimable} AND demand_key = candidates.key
+        WHERE runs.seq = candidates.seq AND ${statusAmong(TRANSITIONS.claim.from)}
+          AND available_at IS NULL AND demand_key = candidates.key
         FOR UPDATE SKIP LOCKED) AS locked
       LIMIT ${param('limit')}),
     -- Its removal waits for this claim, and then settles it; or came first, and nothing is claimed.
@@ -131,7 +133,7 @@ const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
         attempt = attempt + 1,
         updated_at = ${textParam('now')}
       FROM numbered, holder
-      WHERE runs.seq = numbered.seq AND ${claimable}
+      WHERE runs.seq = numbered.seq
       RETURNING runs.*, parameters ->> 'prompt' AS prompt, numbered.place)
   SELECT ${runFields('claimed')}, claimed.claim_token, seen.count AS seen
   FROM (SELECT count(*) FROM candidates) AS seen LEFT JOIN claimed ON true
@@ -141,7 +143,7 @@ const claimedWithKey = prepared(
   orm
     .select({ ...runColumns, claim_token: sql<string>`claim_token` })
     .from(runs)
-    .where(sql`claim_key = ${param('claim_key')} AND runner_id = ${param('runner_id')}`)
+    .where(sql`claim_key = ${param('claim_key')} AND ${runnerIs}`)
     .orderBy(desc(runs.priority), asc(runs.created_at), asc(runs.seq))
     .limit(CLAIM_LIMIT),
 )
@@ -154,7 +156,7 @@ const release = preparedChange(
     .set(released)
     .where(
       sql`run_id = ${param('run_id')} AND claim_token = ${param('claim_token')}
-        AND ${statusIn(TRANSITIONS.release.from)}`,
+        AND ${statusAmong(TRANSITIONS.release.from)}`,
     ),
 )
 

@@ -64,9 +64,10 @@ export class Database {
   readonly #pool: pg.Pool
   #watcher: Watcher = { ready: async () => {}, nudge() {} }
 
-  constructor(config: pg.ClientConfig) {
+  constructor({ config, settings }: Target) {
     this.#pool = new pg.Pool({
       ...config,
+      onConnect: async (client) => void (await client.query(settings)),
       max: POOL_SIZE,
       idleTimeoutMillis: IDLE_CONNECTION_MS,
     })
@@ -146,22 +147,34 @@ async function rollback(client: pg.ClientBase): Promise<unknown> {
   }
 }
 
-/** What a connection to this URL is opened with. */
-export function clientConfig(url: string, durability: Durability): pg.ClientConfig {
-  const parsed = new URL(url)
-  const own = parsed.searchParams.get('options') ?? ''
-  parsed.searchParams.delete('options')
+/** How this URL is connected to, and what is set on each connection before anything else runs. */
+export interface Target {
+  config: pg.ClientConfig
+  settings: string
+}
+
+export function targetOf(url: string, durability: Durability): Target {
   const settings = { ...SETTINGS, synchronous_commit: durability === 'full' ? 'on' : 'off' }
-  const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
+  const set = Object.entries(settings).map(
+    ([name, value]) => `set_config('${name}', '${value}', false)`,
+  )
   return {
-    connectionString: parsed.href,
-    application_name: 'runqueue',
-    options: [...options, own].join(' ').trim(),
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: ANSWER_TIMEOUT_MS,
-    keepAlive: true,
-    types: { getTypeParser },
+    config: {
+      connectionString: url,
+      application_name: 'runqueue',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: ANSWER_TIMEOUT_MS,
+      keepAlive: true,
+      types: { getTypeParser },
+    },
+    // A statement, not a startup parameter: poolers such as PgBouncer refuse those.
+    settings: `SELECT ${set.join(', ')}`,
   }
+}
+
+export async function connect(client: pg.Client, { settings }: Target): Promise<void> {
+  await client.connect()
+  await client.query(settings)
 }
 
 /** Numbers of 64 bits come as text otherwise; none here is too large for a number. */

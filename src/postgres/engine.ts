@@ -1,7 +1,7 @@
 /** Puts the parts of the PostgreSQL engine together. */
 import type { Durability, Engine } from '../queue/engine.ts'
 import { ChangeSignal } from './change-signal.ts'
-import { clientConfig, Database } from './database.ts'
+import { Database, targetOf } from './database.ts'
 import { openClient } from './open.ts'
 import { createOwnership } from './ownership.ts'
 import { createRunQueue } from './run-queue.ts'
@@ -19,10 +19,10 @@ export interface PostgresOptions {
 /** Opens the queue in a PostgreSQL database. @throws DatabaseOpenError */
 export async function openPostgresEngine(options: PostgresOptions): Promise<Engine> {
   const { url, durability = 'full' } = options
-  const config = clientConfig(url, durability)
-  const client = await openClient(url, config)
-  const database = new Database(config)
-  const changes = new ChangeSignal({ config, client, hint: () => database.hint() })
+  const target = targetOf(url, durability)
+  const client = await openClient(url, target)
+  const database = new Database(target)
+  const changes = new ChangeSignal({ target, client, hint: () => database.hint() })
   database.watchedBy(changes)
   const registry = createRegistry(database)
   const ownership = createOwnership(database)

@@ -4,7 +4,7 @@ import type { JsonValue, Timestamp } from '../queue/run.ts'
 import { ACTIVE_STATUSES } from '../queue/run.ts'
 import type { Connection } from './database.ts'
 import { sessionEvents } from './schema.ts'
-import { orm, param, preparedChange, statusIn, textParam } from './statements.ts'
+import { orm, param, preparedChange, statusAmong, textParam } from './statements.ts'
 
 const now = textParam('now')
 
@@ -37,7 +37,7 @@ const insertEvent = preparedChange(
     session_seq: sql`(SELECT seq FROM sessions WHERE session_id = ${param('session_id')})`,
     run_id: sql`(
       SELECT run_id FROM runs
-      WHERE session_id = ${param('session_id')} AND ${statusIn(ACTIVE_STATUSES)}
+      WHERE session_id = ${param('session_id')} AND ${statusAmong(ACTIVE_STATUSES)}
       ORDER BY created_at DESC, seq DESC LIMIT 1)`,
     event_type: param('event_type'),
     timestamp: param('timestamp'),

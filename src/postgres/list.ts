@@ -11,7 +11,16 @@ import {
 import type { RunFilter, RunPage } from '../queue/run-queue.ts'
 import type { Connection, Database } from './database.ts'
 import { runs } from './schema.ts'
-import { movedColumns, orm, param, prepared, runColumns, statusIn } from './statements.ts'
+import {
+  movedColumns,
+  orm,
+  param,
+  prepared,
+  runColumns,
+  runnerIs,
+  statusAmong,
+  statusIn,
+} from './statements.ts'
 
 type ListedRun = Run & { seq: number }
 
@@ -31,11 +40,11 @@ const page = (guard: SQL) =>
 // A single status walks idx_runs_status_created backwards; several are merged from one walk each,
 // since one statement over several would sort all their rows.
 const byStatus = new Map(RUN_STATUSES.map((status) => [status, page(statusIn([status]))]))
-const amongStatuses = sql`status = ANY(${param('statuses')}::text[])`
+const amongStatuses = sql`status || '' = ANY(${param('statuses')}::text[])`
 const bySession = page(sql`session_id = ${param('session_id')} AND ${amongStatuses}`)
 const byRunner = page(sql`runner_id = ${param('runner_id')} AND ${amongStatuses}`)
 const bySessionAndRunner = page(
-  sql`session_id = ${param('session_id')} AND runner_id = ${param('runner_id')} AND ${amongStatuses}`,
+  sql`session_id = ${param('session_id')} AND ${runnerIs} AND ${amongStatuses}`,
 )
 
 const get = prepared(
@@ -64,7 +73,7 @@ const activeOfSession = prepared(
   orm
     .select(runColumns)
     .from(runs)
-    .where(sql`session_id = ${param('session_id')} AND ${statusIn(ACTIVE_STATUSES)}`)
+    .where(sql`session_id = ${param('session_id')} AND ${statusAmong(ACTIVE_STATUSES)}`)
     .orderBy(desc(runs.created_at), desc(runs.seq))
     .limit(1),
 )

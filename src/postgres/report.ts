@@ -15,7 +15,8 @@ import {
   orm,
   param,
   prepared,
-  statusIn,
+  runnerIs,
+  statusAmong,
   textParam,
 } from './statements.ts'
 
@@ -30,9 +31,9 @@ const NO_NEWS = {
 const heldByReporter = (from: readonly RunStatus[]) =>
   and(
     eq(runs.run_id, param('run_id')),
-    eq(runs.runner_id, param('runner_id')),
+    runnerIs,
     sql`(${textParam('claim_token')} IS NULL OR claim_token = ${textParam('claim_token')})`,
-    statusIn(from),
+    statusAmong(from),
   )
 
 const start = moving(

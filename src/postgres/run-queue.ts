@@ -15,7 +15,7 @@ import { createRecovery } from './recover.ts'
 import { createReports } from './report.ts'
 import type { Registry } from './runners.ts'
 import { runs } from './schema.ts'
-import { json, orm, param, prepared, runColumns, textParam } from './statements.ts'
+import { json, orm, param, prepared, runColumns, statusAmong, textParam } from './statements.ts'
 import { createStops } from './stop.ts'
 import { createSweeps } from './sweep.ts'
 
@@ -29,7 +29,7 @@ const setDemands = prepared(
       timeout_seconds: timeoutSeconds,
       updated_at: param('now'),
     })
-    .where(sql`run_id = ${param('run_id')} AND status = 'pending'`)
+    .where(sql`run_id = ${param('run_id')} AND ${statusAmong(['pending'])}`)
     .returning(runColumns),
 )
 

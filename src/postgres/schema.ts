@@ -132,9 +132,7 @@ export const runs = pgTable(
     index('idx_runs_timeout')
       .on(table.timeout_at)
       .where(sql`status = 'pending' AND timeout_at IS NOT NULL`),
-    index('idx_runs_held')
-      .on(table.runner_id)
-      .where(sql`status IN ('claimed', 'running', 'stopping')`),
+    index('idx_runs_stopping').on(table.runner_id).where(sql`status = 'stopping'`),
     index('idx_runs_claim_key').on(table.claim_key).where(sql`claim_key IS NOT NULL`),
     uniqueIndex('idx_runs_idempotency')
       .on(table.idempotency_key)

@@ -5,13 +5,13 @@ import type { Session, SessionResult } from '../queue/session.ts'
 import { messageText, sessionEvent } from '../queue/session-event.ts'
 import type { Connection } from './database.ts'
 import { runs, sessionEvents } from './schema.ts'
-import { ofSession, orm, param, prepared, textParam } from './statements.ts'
+import { ofSession, orm, param, prepared, statusAmong, textParam } from './statements.ts'
 
 const latestCompleted = prepared(
   orm
     .select({ run_id: runs.run_id, result: runs.result })
     .from(runs)
-    .where(sql`session_id = ${param('session_id')} AND status = 'completed'`)
+    .where(sql`session_id = ${param('session_id')} AND ${statusAmong(['completed'])}`)
     .orderBy(sql`created_at DESC, seq DESC`)
     .limit(1),
 )

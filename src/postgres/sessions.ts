@@ -26,7 +26,7 @@ import {
   prepared,
   preparedChange,
   sessionColumns,
-  statusIn,
+  statusAmong,
   textParam,
 } from './statements.ts'
 import { stopRun } from './stop.ts'
@@ -116,7 +116,7 @@ const stopIdle = prepared(
       sql`session_id = ${param('session_id')} AND status IN ('pending', 'running', 'idle')
         AND NOT EXISTS (
           SELECT 1 FROM runs
-          WHERE runs.session_id = sessions.session_id AND ${statusIn(ACTIVE_STATUSES)})`,
+          WHERE runs.session_id = sessions.session_id AND runs.${statusAmong(ACTIVE_STATUSES)})`,
     )
     .returning(sessionColumns),
 )

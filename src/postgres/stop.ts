@@ -17,6 +17,7 @@ import {
   prepared,
   runColumns,
   Statement,
+  statusAmong,
   statusIn,
   textParam,
 } from './statements.ts'
@@ -36,7 +37,9 @@ const stop = moving(
       stop_sent_at: null,
       updated_at: param('now'),
     })
-    .where(sql`run_id = ${param('run_id')} AND ${statusIn([...cancel.from, ...request_stop.from])}`)
+    .where(
+      sql`run_id = ${param('run_id')} AND ${statusAmong([...cancel.from, ...request_stop.from])}`,
+    )
     .returning(movedColumns),
   { followed: sessionStatus },
 )
@@ -54,9 +57,11 @@ const find = prepared(
     .where(eq(runs.run_id, param('run_id'))),
 )
 
+/** Of runs that are being stopped there are few, of all of a runner's there may be many. */
 const unsent = (table: 'runs' | 'sessions'): SQL => {
   const of = (column: string) => sql.raw(`${table}.${column}`)
-  return sql`${of('status')} = 'stopping' AND ${of('runner_id')} = ${param('runner_id')}
+  return sql`${of('status')} = 'stopping'
+    AND ${of('runner_id')} IS NOT DISTINCT FROM ${param('runner_id')}
     AND (${of('stop_sent_at')} IS NULL OR ${of('stop_sent_at')} <= ${param('resend_before')})`
 }
 const take = new Statement<{ run_id: string | null; session_id: string }>(

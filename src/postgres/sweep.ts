@@ -17,8 +17,10 @@ import {
   orm,
   param,
   preparedChange,
+  runnerIs,
   Statement,
   seqAmong,
+  statusAmong,
   statusIn,
 } from './statements.ts'
 
@@ -92,12 +94,13 @@ const unconfirmedSessions = preparedChange(
         WHERE status = 'stopping' AND updated_at <= ${param('requested_before')}
           AND NOT EXISTS (
             SELECT 1 FROM runs
-            WHERE runs.session_id = sessions.session_id AND runs.status = 'stopping')
+            WHERE runs.session_id = sessions.session_id AND runs.${statusAmong(['stopping'])})
         LIMIT ${param('limit')} FOR UPDATE SKIP LOCKED`),
     ),
 )
 
-const heldBy = sql`runner_id = ${param('runner_id')}`
+// Held runs are few, all runs of a runner may be many.
+const heldBy = runnerIs
 const releaseHeld = moving(
   orm
     .update(runs)

@@ -3,7 +3,7 @@ import { asc, count, desc, getTableColumns, gt, lte, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { CopiedTable, Key, Row, Tables } from '../queue/tables.ts'
-import { clientConfig } from './database.ts'
+import { targetOf } from './database.ts'
 import { openClient } from './open.ts'
 import { runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
 import { json } from './statements.ts'
@@ -25,7 +25,7 @@ function stored(table: PgTable) {
 }
 
 export async function openPostgresTables(url: string): Promise<Tables> {
-  const client = await openClient(url, clientConfig(url, 'full'))
+  const client = await openClient(url, targetOf(url, 'full'))
   const orm = drizzle({ client })
   return {
     async read(name, after, limit) {

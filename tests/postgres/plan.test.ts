@@ -1,19 +1,20 @@
 /** No statement walks a table: what a call costs does not grow with what is stored. */
 import pg from 'pg'
 import { expect, it, vi } from 'vitest'
-import { Connection, clientConfig } from '../../src/postgres/database.ts'
+import { Connection, connect, targetOf } from '../../src/postgres/database.ts'
 import { openWorld } from '../conformance/world.ts'
 import { everyOperation } from '../support/operations.ts'
-import { openFixture, openShell } from './fixture.ts'
+import { openNewFixture, openShell } from './fixture.ts'
 
 /** Tables that grow with the queue; runners, tokens and counters are few. */
 const GROWING = ['runs', 'sessions', 'run_events', 'runner_signals', 'session_events']
 
 it('no operation scans a table that grows', async () => {
-  const fixture = await openFixture()
+  const fixture = await openNewFixture()
   const shell = await openShell(fixture.opener.url)
-  const planner = new pg.Client(clientConfig(fixture.opener.url, 'full'))
-  await planner.connect()
+  const target = targetOf(fixture.opener.url, 'full')
+  const planner = new pg.Client(target.config)
+  await connect(planner, target)
   const statements = new Map<string, string>()
   const query = vi.spyOn(Connection.prototype, 'query')
   try {
@@ -49,3 +50,50 @@ it('no operation scans a table that grows', async () => {
     await shell.end()
   }
 })
+
+const FILL = 8_000
+
+it.each([
+  ['empty', false],
+  ['small, and known to be', true],
+])(
+  'plans that were made while the tables were %s are right when they are full',
+  async (_, known) => {
+    const fixture = await openNewFixture()
+    const shell = await openShell(fixture.opener.url)
+    try {
+      const world = await openWorld(async () => fixture)
+      const work = async (_: string, operation: () => Promise<unknown>) => void (await operation())
+      await everyOperation(world, work)
+      if (known) {
+        await shell.query('VACUUM ANALYZE')
+        await everyOperation(world, work)
+      }
+      // Of one session and one runner, and in every status; nothing tells the planner of it.
+      const { run, report } = await world.bring('running', { priority: 1_000_000 })
+      await shell.query(
+        `INSERT INTO runs (run_id, session_id, runner_id, type, parameters, status, demands, completed_at)
+       SELECT 'fill_' || i, $1, CASE WHEN i % 2 = 0 THEN $2 END, 'start_session', '{}',
+         CASE WHEN i % 2 = 0 THEN 'completed' ELSE 'pending' END,
+         CASE WHEN i % 2 = 1 THEN '{"hostname":"elsewhere"}'::jsonb END,
+         CASE WHEN i % 2 = 0 THEN '9999' END
+       FROM generate_series(1, $3) AS i`,
+        [run.session_id, report.runner_id, FILL],
+      )
+      await shell.query('SELECT pg_stat_force_next_flush()')
+      await shell.query('SELECT pg_stat_reset()')
+      await everyOperation(world, async (name, operation) => {
+        // A list for people, which sorts all that is pending; and a batch as large as all this.
+        if (name !== 'pending' && name !== 'prune') await operation()
+      })
+      await world.close()
+      const { rows } = await shell.query(
+        'SELECT indexrelname, idx_tup_read::int FROM pg_stat_user_indexes WHERE idx_tup_read > $1',
+        [FILL / 4],
+      )
+      expect(rows).toEqual([])
+    } finally {
+      await shell.end()
+    }
+  },
+)

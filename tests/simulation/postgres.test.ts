@@ -1,4 +1,4 @@
 import { openFixture } from '../postgres/fixture.ts'
 import { describeSimulation } from './simulation.ts'
 
-describeSimulation('PostgreSQL', openFixture, 2000)
+describeSimulation('PostgreSQL', openFixture, 1500)

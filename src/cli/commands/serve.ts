@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { type Config, ConfigError, LOG_LEVELS, parseConfig } from '../../config.ts'
+import { shownUrl } from '../../engine.ts'
 import { type RunningServer, startServer } from '../../main.ts'
 import { DURABILITIES } from '../../queue/engine.ts'
 import { RECOVERY_MODES } from '../../queue/recovery.ts'
@@ -41,7 +42,9 @@ const OPEN =
 export function serveCommand(context: Context): Command {
   return new Command('serve')
     .summary('start a server')
-    .description('Starts a server on a database file, which it makes where there is none.')
+    .description(
+      'Starts a server on a database file, which it makes where there is none, or on PostgreSQL.',
+    )
     .addOption(new Option('--host <address>', 'where to listen (default: 127.0.0.1, env: HOST)'))
     .addOption(new Option('--port <port>', '0 picks a free one (default: 8765, env: PORT)'))
     .addOption(databaseOption())
@@ -98,7 +101,7 @@ export function configOf(flags: Flags): Config {
 
 function welcome({ url, isOpen }: RunningServer, { databaseUrl }: Config): string {
   const elsewhere = url === 'http://127.0.0.1:8765' ? '' : ` --url ${url}`
-  return `runqueue listens on ${url} (database: ${databaseUrl})
+  return `runqueue listens on ${url} (database: ${shownUrl(databaseUrl)})
 
 In a second terminal, start a runner that hands each prompt to a command:
   npx runqueue runner${elsewhere} -- sh -c 'read name; echo "hello $name"'
