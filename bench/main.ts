@@ -3,6 +3,7 @@ import { cpus } from 'node:os'
 import { claimFigures } from './claim.ts'
 import { httpFigures, memoryFigures } from './http.ts'
 import { lifecycleFigures } from './lifecycle.ts'
+import { postgresFigures } from './postgres.ts'
 import { sizeFigures } from './size.ts'
 import { type Figure, say } from './support.ts'
 import { waitingFigures } from './waiting.ts'
@@ -14,6 +15,7 @@ const SECTIONS: Record<string, () => Promise<Figure[]>> = {
   waiting: waitingFigures,
   memory: memoryFigures,
   size: sizeFigures,
+  postgres: postgresFigures,
 }
 
 function verdict({ value, bar, aim, better }: Figure): string {
