@@ -42,7 +42,7 @@ which end in -wal and -shm, start a server.`,
       }
       const { path, bytes, runs, sessions, runners } = made
       context.stdout.write(
-        `${path}: ${bytesText(bytes)}, checked; ${runs} runs, ${sessions} sessions, ${runners} runners\n`,
+        `${path}: ${bytesText(bytes)}, checked; ${runs} runs, ${sessions} sessions, ${runners} ${runners === 1 ? 'runner' : 'runners'}\n`,
       )
     })
 }
