@@ -78,6 +78,13 @@ export async function createPostgresServer(
     await ended
   }
 
+  // Also where this process ends by an error.
+  const abandon = () => {
+    child?.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.once('exit', abandon)
+
   return {
     url,
     start,
@@ -85,6 +92,7 @@ export async function createPostgresServer(
     // Its children notice that it is gone, and end.
     kill: () => end('SIGKILL'),
     async remove() {
+      process.removeListener('exit', abandon)
       await end('SIGQUIT')
       // Its children may still be writing as they end.
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
