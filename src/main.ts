@@ -60,8 +60,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const { maxConnections } = config
     const server = createHttpServer(app, {
       maxConnections,
-      onTooMany: () =>
-        log.warn({ maxConnections }, 'too many connections: new ones are closed unanswered'),
+      onTooMany: () => log.warn({ maxConnections }, 'too many connections: new ones are refused'),
     })
     const silent = silentConnections(server)
     await listen(server, config)

@@ -7,7 +7,7 @@ import type { App } from './app.ts'
 
 export interface HttpServerOptions {
   maxConnections: number
-  /** Connections were closed because there are too many; told at most once a minute. */
+  /** Connections were refused because there are too many; told at most once a minute. */
   onTooMany: () => void
   timeouts?: typeof TIMEOUTS
 }
@@ -33,21 +33,47 @@ const ON_ITS_WAY_MS = 200
 /** Requests that are still not done by then are cut. */
 const CLOSE_DEADLINE_MS = 10_000
 
-/**
- * Beyond the maximum a connection is closed without an answer: to write one, its request would have
- * to be waited for, with all that the limit is there to bound.
- */
+/** So many connections beyond the maximum are told so; those beyond that are closed unanswered. */
+const SURPLUS = 1_000
+
+/** Connections beyond the maximum get 503 for what they ask first, and are closed. */
 export function createHttpServer(app: App, options: HttpServerOptions): Server {
   const { maxConnections, onTooMany, timeouts = TIMEOUTS } = options
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: timeouts }) as Server
-  server.maxConnections = maxConnections
+  const surplus = new WeakSet<Socket>()
+  const server = createAdaptorServer({
+    fetch: (request, env) =>
+      'incoming' in env && surplus.has(env.incoming.socket as Socket)
+        ? tooManyConnections()
+        : app.fetch(request, env),
+    serverOptions: timeouts,
+  }) as Server
+  server.maxConnections = maxConnections + SURPLUS
   let toldAt = Number.NEGATIVE_INFINITY
-  server.on('drop', () => {
+  const tell = () => {
     if (performance.now() - toldAt < TOO_MANY_AGAIN_MS) return
     toldAt = performance.now()
     onTooMany()
+  }
+  let open = 0
+  server.on('connection', (socket: Socket) => {
+    open += 1
+    socket.once('close', () => {
+      open -= 1
+    })
+    if (open <= maxConnections) return
+    surplus.add(socket)
+    tell()
   })
+  server.on('drop', tell)
   return server
+}
+
+function tooManyConnections(): Response {
+  const message = 'Too many connections are open: try again in a moment'
+  return Response.json(
+    { detail: message, code: 'too_many_connections', message },
+    { status: 503, headers: { 'Retry-After': '1', Connection: 'close' } },
+  )
 }
 
 /** Connections that were opened ahead and have asked nothing yet, which Node does not call idle. */

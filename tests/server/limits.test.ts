@@ -63,7 +63,7 @@ async function connected(url: string): Promise<Socket> {
   return socket
 }
 
-test('connections beyond the maximum are closed without an answer, others go on', async () => {
+test('connections beyond the maximum get 503 and are closed, others go on', async () => {
   let told = 0
   const url = await listening({
     maxConnections: 2,
@@ -76,9 +76,13 @@ test('connections beyond the maximum are closed without an answer, others go on'
   await once(first.socket, 'data')
   const second = await connected(url)
   for (let n = 0; n < 3; n += 1) {
-    const third = await connected(url)
-    if (!third.closed) await once(third, 'close')
-    expect(third.bytesRead).toBe(0)
+    const third = await rawConnection(url)
+    third.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    const { status, head, body } = await third.answer()
+    expect(status).toBe(503)
+    expect(head).toMatch(/retry-after: 1/i)
+    expect(JSON.parse(body)).toMatchObject({ code: 'too_many_connections' })
+    if (!third.socket.closed) await once(third.socket, 'close')
   }
   expect(told).toBe(1)
   first.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
@@ -97,12 +101,12 @@ test('connections beyond the maximum are closed without an answer, others go on'
 
 test('HTTP_MAX_CONNECTIONS and HTTP_MAX_WAITING reach the server', async () => {
   const { url } = await startHere({ HTTP_MAX_CONNECTIONS: '1' })
-  const { write, answer } = await rawConnection(url)
-  write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  expect((await answer()).status).toBe(200)
-  const other = await connected(url)
-  if (!other.closed) await once(other, 'close')
-  expect(other.bytesRead).toBe(0)
+  const ask = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  for (const status of [200, 503]) {
+    const { write, answer } = await rawConnection(url)
+    write(ask)
+    expect((await answer()).status).toBe(status)
+  }
 
   const { get, post } = apiOf((await startHere({ HTTP_MAX_WAITING: '0' })).url)
   const { body } = await post('/runs', { type: 'start_session', prompt: 'hello' })
