@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import type { ClaimedRunView } from '../../src/http/views.ts'
-import type { Engine } from '../../src/queue/engine.ts'
+import type { Engine, News } from '../../src/queue/engine.ts'
 import { aNewRun } from '../support/factories.ts'
 import type { Answer } from './support/api.ts'
 import type { Service, Setup } from './support/service.ts'
@@ -46,6 +46,42 @@ function counting() {
     },
   })
   return { counts, wrap }
+}
+
+/** Holds news back until there is some of a new run and some for a runner, and tells both at once. */
+function together() {
+  let held: News | null = null
+  let listener: (news: News) => void = () => {}
+  let heardBoth = () => {}
+  const both = new Promise<void>((resolve) => {
+    heardBoth = resolve
+  })
+  const wrap = ({ changes, ...engine }: Engine): Engine => ({
+    ...engine,
+    changes: {
+      subscribe(tell) {
+        listener = tell
+        return changes.subscribe((news) => {
+          if (!held) return tell(news)
+          held.runs.push(...news.runs)
+          held.runner_ids.push(...news.runner_ids)
+          const isNew = held.runs.some(({ status }) => status === 'pending')
+          if (isNew && held.runner_ids.length > 0) heardBoth()
+        })
+      },
+    },
+  })
+  return {
+    wrap,
+    hold() {
+      held = { runs: [], runner_ids: [] }
+    },
+    async tellWhenBoth() {
+      await promptly(both)
+      if (held) listener(held)
+      held = null
+    },
+  }
 }
 
 /** Polls of new runners on hosts of their own, all waiting. */
@@ -227,19 +263,19 @@ export function describeWaiting(setup: Setup): void {
     })
 
     test('the next one, if the first has something else to hear', async () => {
-      const service = await setup(WAITING)
+      const news = together()
+      const service = await setup({ ...WAITING, wrap: news.wrap })
       const held = await service.begin()
       const { answer: first } = await service.waiting(() => service.poll(held.runner_id))
       const other = await service.register({ hostname: 'b' })
       const { answer: second } = await service.waiting(() => service.poll<RunAnswer['body']>(other))
       const { engine, clock } = service
-      // In one commit, so that the first hears of both at once.
-      const [, added] = await Promise.all([
-        engine.runs.stop(held.run.run_id, clock.now()),
-        engine.runs.add(aNewRun(), clock.now()),
-      ])
+      news.hold()
+      const { run } = await engine.runs.add(aNewRun(), clock.now())
+      await engine.runs.stop(held.run.run_id, clock.now())
+      await news.tellWhenBoth()
       expect((await promptly(first)).body).toHaveProperty('stop_runs')
-      expect((await promptly(second)).body.run.run_id).toBe(added.run.run_id)
+      expect((await promptly(second)).body.run.run_id).toBe(run.run_id)
     })
 
     test('the next one, if the first was offered two and takes one', async () => {
