@@ -13,9 +13,6 @@ import type { Pruned, PruneOptions } from '../queue/storage.ts'
 import type { Connection } from './database.ts'
 import { param, preparedChange, Statement, statusIn, textParam } from './statements.ts'
 
-/** A run leaves so many events (added, claimed, started, ended), and some more when retried. */
-const EVENTS_PER_RUN = 5
-
 interface Place {
   created_at: string
   seq: number
@@ -62,19 +59,10 @@ const count = new Statement<{ runs: number; sessions: number }>(sql`
       AND (other.completed_at IS NULL OR other.completed_at >= ${before}))) AS sessions
   FROM runs WHERE ${isDue}`)
 
-// By event_id, which is nearly the order of commit: what came before an old event is old, whatever
-// its clock said.
-const deleteEvents = preparedChange(sql`
-  DELETE FROM run_events
-  WHERE event_id <= (
-    SELECT max(event_id)
-    FROM (SELECT event_id, at FROM run_events ORDER BY event_id LIMIT ${param('events_limit')}) AS oldest
-    WHERE at < ${before})`)
-
 /** In one transaction. */
 export async function prune(on: Connection, options: PruneOptions): Promise<Pruned> {
   const { limit, dryRun = false } = options
-  const pruned = { runs: 0, sessions: 0, events: 0 }
+  const pruned = { runs: 0, sessions: 0 }
   const from = parsePlace(options.after)
   for (let stage = from.stage; stage < TERMINAL_STATUSES.length; stage++) {
     const { created_at, seq } = stage === from.stage ? from : START
@@ -95,12 +83,5 @@ export async function prune(on: Connection, options: PruneOptions): Promise<Prun
     }
     if (last) return { ...pruned, next: placeText({ stage, ...last }) }
   }
-  if (dryRun) return { ...pruned, next: null }
-  const events_limit = limit * EVENTS_PER_RUN
-  pruned.events = await deleteEvents.run(on, { before: options.before, events_limit })
-  const isLast = pruned.events < events_limit
-  return {
-    ...pruned,
-    next: isLast ? null : placeText({ stage: TERMINAL_STATUSES.length, ...START }),
-  }
+  return { ...pruned, next: null }
 }

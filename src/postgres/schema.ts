@@ -21,6 +21,8 @@ import {
   primaryKey,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import { CALLBACK_STATUSES } from '../queue/callback.ts'
+import { CAUSES } from '../queue/cause.ts'
 import type { Demands } from '../queue/demands.ts'
 import {
   EXECUTION_MODES,
@@ -116,6 +118,11 @@ export const runs = pgTable(
     timeout_seconds: doublePrecision(),
     stop_sent_at: text(),
     updated_at: text().notNull().default(timeNow),
+    /** Why it last changed and by whom: what a statement sets here, its event tells. */
+    cause: word(CAUSES),
+    changed_by: text(),
+    /** The W3C trace context that it was added in. */
+    traceparent: text(),
   },
   (table) => [
     index('idx_runs_status_created').on(table.status, table.created_at, table.seq),
@@ -163,8 +170,35 @@ export const runEvents = pgTable(
     from_status: word(RUN_STATUSES),
     to_status: word(RUN_STATUSES).notNull(),
     runner_id: text(),
+    /** NULL: by plain SQL, which gives no reason. */
+    cause: word(CAUSES),
+    changed_by: text(),
+    attempt: integer().notNull().default(0),
+    /** The beginning of the error that an attempt ended with. */
+    detail: text(),
   },
-  (table) => [index('idx_run_events_xid').on(table.xid)],
+  (table) => [
+    index('idx_run_events_xid').on(table.xid),
+    index('idx_run_events_run').on(table.run_seq, table.event_id),
+  ],
+)
+
+/** How children ended whose parents are at work: they are told when those have time. */
+export const callbacks = pgTable(
+  'callbacks',
+  {
+    callback_id: seq(),
+    parent_session_id: text()
+      .notNull()
+      .references(() => sessions.session_id, { onDelete: 'cascade' }),
+    child_session_id: text().notNull(),
+    child_run_id: text().notNull(),
+    status: word(CALLBACK_STATUSES).notNull(),
+    /** What the parent is told: the child's result, or its error. */
+    text: text().notNull(),
+    created_at: text().notNull(),
+  },
+  (table) => [index('idx_callbacks_parent').on(table.parent_session_id, table.callback_id)],
 )
 
 /**

@@ -5,7 +5,7 @@ import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { CopiedTable, Key, Row, Tables } from '../queue/tables.ts'
 import { targetOf } from './database.ts'
 import { openClient } from './open.ts'
-import { runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
+import { callbacks, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
 import { json } from './statements.ts'
 
 const TABLES: Record<CopiedTable, { table: PgTable; key: PgColumn }> = {
@@ -14,9 +14,10 @@ const TABLES: Record<CopiedTable, { table: PgTable; key: PgColumn }> = {
   session_events: { table: sessionEvents, key: sessionEvents.id },
   runners: { table: runners, key: runners.runner_id },
   tokens: { table: tokens, key: tokens.token_id },
+  callbacks: { table: callbacks, key: callbacks.callback_id },
 }
 /** Those whose keys come from a sequence. */
-const NUMBERED = { sessions: 'seq', runs: 'seq', session_events: 'id' }
+const NUMBERED = { sessions: 'seq', runs: 'seq', session_events: 'id', callbacks: 'callback_id' }
 
 /** What the database makes itself is left to it: a trigger keeps demand_key. */
 function stored(table: PgTable) {

@@ -10,7 +10,7 @@ export interface PruneOptions {
   limit: number
   /** `next` of the call before, which went so far; absent: from the oldest on. */
   after?: string | undefined
-  /** Only count. Events are not counted then. */
+  /** Only count. */
   dryRun?: boolean
 }
 
@@ -18,7 +18,6 @@ export interface PruneOptions {
 export interface Pruned {
   runs: number
   sessions: number
-  events: number
   next: string | null
 }
 
@@ -27,8 +26,7 @@ export interface Storage {
   /**
    * Deletes finished runs from before, oldest first, with their idempotency keys. The newest run of
    * a session stays while the session is at hand (pending, running, idle or stopping); a session
-   * that is not goes with its last run, and its events with it. What `changes` told before then is
-   * forgotten too.
+   * that is not goes with its last run, and its events with it. A run takes its history along.
    */
   prune(options: PruneOptions): Promise<Pruned>
   /**

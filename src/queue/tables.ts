@@ -5,7 +5,14 @@ import type { JsonValue } from './run.ts'
  * In this order, so that what a row refers to is there before it. What waiting servers are told
  * (run_events, runner_signals) is news, not state, and counters are counted anew: none is copied.
  */
-export const COPIED_TABLES = ['sessions', 'runs', 'session_events', 'runners', 'tokens'] as const
+export const COPIED_TABLES = [
+  'sessions',
+  'runs',
+  'session_events',
+  'runners',
+  'tokens',
+  'callbacks',
+] as const
 export type CopiedTable = (typeof COPIED_TABLES)[number]
 
 export type Row = Record<string, JsonValue>

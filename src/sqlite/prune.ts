@@ -12,11 +12,8 @@ import { TERMINAL_STATUSES } from '../queue/run.ts'
 import { AT_HAND_STATUSES } from '../queue/session.ts'
 import type { Pruned, PruneOptions } from '../queue/storage.ts'
 import type { Orm } from './database.ts'
-import { runEvents, runs, sessions } from './schema.ts'
+import { runs, sessions } from './schema.ts'
 import { param, statusIn } from './statements.ts'
-
-/** A run leaves so many events (added, claimed, started, ended), and some more when retried. */
-const EVENTS_PER_RUN = 5
 
 export function preparePrune(orm: Orm) {
   const place = sql`(created_at, seq)`
@@ -76,23 +73,10 @@ export function preparePrune(orm: Orm) {
     .where(isDue)
     .prepare()
 
-  // By event_id, which is the order of commit: what was committed before an old event is old,
-  // whatever its clock said. The newest stays, so that ids do not come back.
-  const deleteEvents = orm
-    .delete(runEvents)
-    .where(
-      sql`event_id <= (
-        SELECT max(event_id)
-        FROM (SELECT event_id, at FROM run_events ORDER BY event_id LIMIT ${param('events_limit')})
-        WHERE at < ${param('before')})
-      AND event_id < (SELECT max(event_id) FROM run_events)`,
-    )
-    .prepare()
-
   return {
     /** In one transaction. */
     prune({ before, limit, after, dryRun = false }: PruneOptions): Pruned {
-      const pruned = { runs: 0, sessions: 0, events: 0 }
+      const pruned = { runs: 0, sessions: 0 }
       const from = parsePlace(after)
       for (let stage = from.stage; stage < TERMINAL_STATUSES.length; stage++) {
         const { created_at, seq } = stage === from.stage ? from : START
@@ -116,14 +100,7 @@ export function preparePrune(orm: Orm) {
         }
         if (last) return { ...pruned, next: placeText({ stage, ...last }) }
       }
-      if (dryRun) return { ...pruned, next: null }
-      const events_limit = limit * EVENTS_PER_RUN
-      pruned.events = deleteEvents.run({ before, events_limit }).changes
-      const isLast = pruned.events < events_limit
-      return {
-        ...pruned,
-        next: isLast ? null : placeText({ stage: TERMINAL_STATUSES.length, ...START }),
-      }
+      return { ...pruned, next: null }
     },
   }
 }

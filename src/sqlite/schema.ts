@@ -12,6 +12,8 @@ import {
   text,
   uniqueIndex,
 } from 'drizzle-orm/sqlite-core'
+import { CALLBACK_STATUSES } from '../queue/callback.ts'
+import { CAUSES } from '../queue/cause.ts'
 import { DEMAND_PROPERTIES, type DemandProperty, type Demands } from '../queue/demands.ts'
 import {
   EXECUTION_MODES,
@@ -114,6 +116,11 @@ export const runs = sqliteTable(
     /** When the stop was handed to the runner; handed again if it is not confirmed in time. */
     stop_sent_at: text(),
     updated_at: text().notNull().default(sql`(strftime('%Y-%m-%dT%H:%M:%fZ'))`),
+    /** Why it last changed and by whom: what a statement sets here, its event tells. */
+    cause: text({ enum: CAUSES }),
+    changed_by: text(),
+    /** The W3C trace context that it was added in. */
+    traceparent: text(),
   },
   (table) => [
     index('idx_runs_status_created').on(table.status, table.created_at),
@@ -153,14 +160,42 @@ export const runs = sqliteTable(
  * No autoIncrement, which would cost each commit one page more; the newest event is never deleted,
  * so ids do not come back all the same.
  */
-export const runEvents = sqliteTable('run_events', {
-  event_id: integer().primaryKey(),
-  run_seq: integer().notNull(),
-  at: text().notNull(),
-  from_status: text({ enum: RUN_STATUSES }),
-  to_status: text({ enum: RUN_STATUSES }).notNull(),
-  runner_id: text(),
-})
+export const runEvents = sqliteTable(
+  'run_events',
+  {
+    event_id: integer().primaryKey(),
+    run_seq: integer().notNull(),
+    at: text().notNull(),
+    from_status: text({ enum: RUN_STATUSES }),
+    to_status: text({ enum: RUN_STATUSES }).notNull(),
+    runner_id: text(),
+    /** NULL: by plain SQL, which gives no reason. */
+    cause: text({ enum: CAUSES }),
+    changed_by: text(),
+    attempt: integer().notNull().default(0),
+    /** The beginning of the error that an attempt ended with. */
+    detail: text(),
+  },
+  (table) => [index('idx_run_events_run').on(table.run_seq)],
+)
+
+/** How children ended whose parents are at work: they are told when those have time. */
+export const callbacks = sqliteTable(
+  'callbacks',
+  {
+    callback_id: integer().primaryKey({ autoIncrement: true }),
+    parent_session_id: text()
+      .notNull()
+      .references(() => sessions.session_id, { onDelete: 'cascade' }),
+    child_session_id: text().notNull(),
+    child_run_id: text().notNull(),
+    status: text({ enum: CALLBACK_STATUSES }).notNull(),
+    /** What the parent is told: the child's result, or its error. */
+    text: text().notNull(),
+    created_at: text().notNull(),
+  },
+  (table) => [index('idx_callbacks_parent').on(table.parent_session_id, table.callback_id)],
+)
 
 /**
  * Runners that have something to hear of beside their runs' stops: their removal, or the stop of an

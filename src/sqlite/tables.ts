@@ -3,7 +3,7 @@ import { asc, count, desc, getTableColumns, gt, lte, sql } from 'drizzle-orm'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { CopiedTable, Key, Row, Tables } from '../queue/tables.ts'
 import { existingDatabase, openDatabase } from './database.ts'
-import { runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
+import { callbacks, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
 
 const TABLES: Record<CopiedTable, { table: SQLiteTable; key: SQLiteColumn }> = {
   sessions: { table: sessions, key: sessions.seq },
@@ -11,6 +11,7 @@ const TABLES: Record<CopiedTable, { table: SQLiteTable; key: SQLiteColumn }> = {
   session_events: { table: sessionEvents, key: sessionEvents.id },
   runners: { table: runners, key: runners.runner_id },
   tokens: { table: tokens, key: tokens.token_id },
+  callbacks: { table: callbacks, key: callbacks.callback_id },
 }
 
 /** What the database makes itself is left to it. */

@@ -15,7 +15,6 @@ const STEP_PAUSE_MS = 5
 export interface Deleted {
   runs: number
   sessions: number
-  events: number
   /** Given back to the file system. */
   bytes: number
 }
@@ -31,13 +30,12 @@ export interface PruneAllOptions {
 
 export async function pruneAll(storage: Storage, options: PruneAllOptions): Promise<Deleted> {
   const { before, dryRun = false, signal, onProgress } = options
-  const deleted: Deleted = { runs: 0, sessions: 0, events: 0, bytes: 0 }
+  const deleted: Deleted = { runs: 0, sessions: 0, bytes: 0 }
   let after: string | undefined
   do {
     const pruned = await storage.prune({ before, limit: BATCH, after, dryRun })
     deleted.runs += pruned.runs
     deleted.sessions += pruned.sessions
-    deleted.events += pruned.events
     onProgress?.(deleted)
     after = pruned.next ?? undefined
     if (after && !dryRun) await pause(PAUSE_MS, signal)

@@ -165,8 +165,7 @@ export function describePrune(setup: Setup): void {
       const { bring, add, changes, clock } = world
       await bring('completed')
       clock.advance(10 * DAY)
-      const events = (await prune(world)).map((call) => call.events)
-      expect(events.reduce((total, count) => total + count, 0)).toBeGreaterThan(0)
+      await prune(world)
       let stop = () => {}
       const told = new Promise<string[]>((resolve) => {
         stop = changes.subscribe(({ runs }) => resolve(runs.map(({ run_id }) => run_id)))

@@ -95,12 +95,21 @@ describe('a database of the first version', () => {
     const before = contents(client)
     for (const rows of before) expect(rows).not.toEqual([])
     await migrated(path)
-    const added = { on_lost: 'fail', retry_delay_seconds: null, available_at: null }
-    const [runs = [], sessions, runners = [], ...others] = before
+    const added = {
+      on_lost: 'fail',
+      retry_delay_seconds: null,
+      available_at: null,
+      cause: null,
+      changed_by: null,
+      traceparent: null,
+    }
+    const history = { cause: null, changed_by: null, attempt: 0, detail: null }
+    const [runs = [], sessions, runners = [], events = [], ...others] = before
     expect(contents(client)).toEqual([
       runs.map((run) => ({ ...(run as object), ...added })),
       sessions,
       runners.map((runner) => ({ ...(runner as object), token_id: null })),
+      events.map((event) => ({ ...(event as object), ...history })),
       ...others,
     ])
     expect(client.pragma('foreign_key_check')).toEqual([])

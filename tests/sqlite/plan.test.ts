@@ -46,11 +46,6 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
     reason: 'runners are few',
   },
   {
-    operation: 'prune',
-    step: /^SCAN run_events$/,
-    reason: 'reads only the oldest events: LIMIT',
-  },
-  {
     operation: 'tokens.find',
     step: /^SCAN tokens USING COVERING INDEX tokens_token_hash_unique$/,
     reason: 'reads only whether there is a first: EXISTS',

@@ -45,11 +45,11 @@ database itself, with or without servers on it; a server does the same as time p
         printJson(context.stdout, { ...pruned, before, dry_run: dryRun })
         return
       }
-      const { runs, sessions, events, bytes } = pruned
+      const { runs, sessions, bytes } = pruned
       context.stdout.write(
         dryRun
           ? `would delete: ${runs} runs, ${sessions} sessions\n`
-          : `deleted: ${runs} runs, ${sessions} sessions, ${events} events; given back: ${bytesText(bytes)}\n`,
+          : `deleted: ${runs} runs, ${sessions} sessions; given back: ${bytesText(bytes)}\n`,
       )
     })
 }

@@ -1,0 +1,63 @@
+-- Why and by whom runs change; outcomes that wait for their parents.
+CREATE TABLE `callbacks` (
+	`callback_id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`parent_session_id` text NOT NULL,
+	`child_session_id` text NOT NULL,
+	`child_run_id` text NOT NULL,
+	`status` text NOT NULL,
+	`text` text NOT NULL,
+	`created_at` text NOT NULL,
+	FOREIGN KEY (`parent_session_id`) REFERENCES `sessions`(`session_id`) ON UPDATE no action ON DELETE cascade
+);
+--> statement-breakpoint
+CREATE INDEX `idx_callbacks_parent` ON `callbacks` (`parent_session_id`,`callback_id`);--> statement-breakpoint
+ALTER TABLE `run_events` ADD `cause` text;--> statement-breakpoint
+ALTER TABLE `run_events` ADD `changed_by` text;--> statement-breakpoint
+ALTER TABLE `run_events` ADD `attempt` integer DEFAULT 0 NOT NULL;--> statement-breakpoint
+ALTER TABLE `run_events` ADD `detail` text;--> statement-breakpoint
+CREATE INDEX `idx_run_events_run` ON `run_events` (`run_seq`);--> statement-breakpoint
+ALTER TABLE `runs` ADD `cause` text;--> statement-breakpoint
+ALTER TABLE `runs` ADD `changed_by` text;--> statement-breakpoint
+ALTER TABLE `runs` ADD `traceparent` text;
+--> statement-breakpoint
+-- The history of a run lives as long as the run does. (The newest event stays, so that ids do not
+-- come back.)
+DELETE FROM run_events
+WHERE run_seq NOT IN (SELECT seq FROM runs) AND event_id < (SELECT max(event_id) FROM run_events);
+--> statement-breakpoint
+CREATE TRIGGER runs_deleted AFTER DELETE ON runs
+BEGIN
+  DELETE FROM run_events
+  WHERE run_seq = OLD.seq AND event_id < (SELECT max(event_id) FROM run_events);
+END;
+--> statement-breakpoint
+DROP TRIGGER runs_added;
+--> statement-breakpoint
+CREATE TRIGGER runs_added AFTER INSERT ON runs
+BEGIN
+  INSERT INTO run_events (run_seq, at, from_status, to_status, runner_id, cause, changed_by, attempt)
+  VALUES (NEW.seq, NEW.updated_at, NULL, NEW.status, NEW.runner_id, NEW.cause, NEW.changed_by, NEW.attempt);
+END;
+--> statement-breakpoint
+-- A statement that leaves the cause as it was is not the service's, which names one for each change of
+-- the status; of changes that leave the status, what changed tells the cause.
+DROP TRIGGER runs_changed;
+--> statement-breakpoint
+CREATE TRIGGER runs_changed AFTER UPDATE OF status, demands, available_at ON runs
+WHEN NEW.status <> OLD.status OR NEW.demands IS NOT OLD.demands
+  OR (NEW.status = 'pending' AND NEW.available_at IS NOT OLD.available_at)
+BEGIN
+  INSERT INTO run_events
+    (run_seq, at, from_status, to_status, runner_id, cause, changed_by, attempt, detail)
+  VALUES (
+    NEW.seq, NEW.updated_at, OLD.status, NEW.status, coalesce(NEW.runner_id, OLD.runner_id),
+    CASE
+      WHEN NEW.cause IS NOT OLD.cause THEN NEW.cause
+      WHEN NEW.status <> OLD.status THEN NULL
+      WHEN NEW.demands IS NOT OLD.demands THEN 'demands_changed'
+      WHEN NEW.available_at IS NULL THEN 'became_available'
+    END,
+    iif(NEW.cause IS NOT OLD.cause, NEW.changed_by, NULL),
+    max(NEW.attempt, OLD.attempt),
+    iif(NEW.status = 'failed' OR NEW.error IS NOT OLD.error, substr(NEW.error, 1, 1000), NULL));
+END;
