@@ -5,6 +5,7 @@ import { loadCommand } from '../load/command.ts'
 import { runnerCommand } from '../runner/command.ts'
 import { addCommand } from './commands/add.ts'
 import { backupCommand } from './commands/backup.ts'
+import { completionCommand } from './commands/completion.ts'
 import { copyCommand } from './commands/copy.ts'
 import { listCommand } from './commands/list.ts'
 import { pruneCommand } from './commands/prune.ts'
@@ -38,6 +39,7 @@ const OPERATING = [
   backupCommand,
   copyCommand,
   loadCommand,
+  completionCommand,
 ]
 
 const EXAMPLES = `Examples:
