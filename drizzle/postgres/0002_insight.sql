@@ -31,8 +31,8 @@ BEGIN
   RETURN NULL;
 END $$;
 --> statement-breakpoint
--- A statement that leaves the cause as it was is not the service's, which names one for each change of
--- the status; of changes that leave the status, what changed tells the cause.
+-- A statement that leaves the cause as it was is not the service's, which names another for each change
+-- of the status; of changes that leave the status, what changed tells the cause.
 CREATE OR REPLACE FUNCTION runqueue.tell_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO runqueue.run_events
@@ -47,10 +47,27 @@ BEGIN
     END,
     CASE WHEN NEW.cause IS DISTINCT FROM OLD.cause THEN NEW.changed_by END,
     greatest(NEW.attempt, OLD.attempt),
-    CASE WHEN NEW.status = 'failed' OR NEW.error IS DISTINCT FROM OLD.error THEN left(NEW.error, 1000) END);
+    -- The same error may end one attempt after the other.
+    CASE WHEN NEW.status = 'failed' OR NEW.error IS DISTINCT FROM OLD.error
+        OR (NEW.status = 'pending'
+          AND (OLD.status = 'running' OR (OLD.status = 'claimed' AND NEW.cause = 'attempt_failed')))
+      THEN left(NEW.error, 1000) END);
   PERFORM runqueue.hint();
   RETURN NULL;
 END $$;
+--> statement-breakpoint
+-- So that the next change is told from this one, though it may name the cause that is left here.
+CREATE FUNCTION runqueue.forget_cause() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.cause := NULL;
+  NEW.changed_by := NULL;
+  RETURN NEW;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER runs_changed_by_hand BEFORE UPDATE OF status ON "runs"
+FOR EACH ROW WHEN (NEW.status <> OLD.status AND NEW.cause IS NOT NULL
+  AND NEW.cause IS NOT DISTINCT FROM OLD.cause)
+EXECUTE FUNCTION runqueue.forget_cause();
 --> statement-breakpoint
 CREATE FUNCTION runqueue.forget_run() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

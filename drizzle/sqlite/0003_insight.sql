@@ -39,8 +39,8 @@ BEGIN
   VALUES (NEW.seq, NEW.updated_at, NULL, NEW.status, NEW.runner_id, NEW.cause, NEW.changed_by, NEW.attempt);
 END;
 --> statement-breakpoint
--- A statement that leaves the cause as it was is not the service's, which names one for each change of
--- the status; of changes that leave the status, what changed tells the cause.
+-- A statement that leaves the cause as it was is not the service's, which names another for each change
+-- of the status; of changes that leave the status, what changed tells the cause.
 DROP TRIGGER runs_changed;
 --> statement-breakpoint
 CREATE TRIGGER runs_changed AFTER UPDATE OF status, demands, available_at ON runs
@@ -59,5 +59,16 @@ BEGIN
     END,
     iif(NEW.cause IS NOT OLD.cause, NEW.changed_by, NULL),
     max(NEW.attempt, OLD.attempt),
-    iif(NEW.status = 'failed' OR NEW.error IS NOT OLD.error, substr(NEW.error, 1, 1000), NULL));
+    -- The same error may end one attempt after the other.
+    iif(NEW.status = 'failed' OR NEW.error IS NOT OLD.error
+        OR (NEW.status = 'pending'
+          AND (OLD.status = 'running' OR (OLD.status = 'claimed' AND NEW.cause = 'attempt_failed'))),
+      substr(NEW.error, 1, 1000), NULL));
+END;
+--> statement-breakpoint
+-- So that the next change is told from this one, though it may name the cause that is left here.
+CREATE TRIGGER runs_changed_by_hand AFTER UPDATE OF status ON runs
+WHEN NEW.status <> OLD.status AND NEW.cause IS OLD.cause AND NEW.cause IS NOT NULL
+BEGIN
+  UPDATE runs SET cause = NULL, changed_by = NULL WHERE seq = NEW.seq;
 END;

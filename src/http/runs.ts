@@ -17,12 +17,14 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
   const app = new Hono<Env>()
 
   function boundsOf(c: Context<Env>): AddBounds {
-    const token_id = c.get('caller')?.token_id
+    const caller = c.get('caller')
+    const token_id = caller?.token_id
     const { maxPending, runRateLimit, runRateBurst } = config
     const isLimited = token_id !== undefined && runRateLimit > 0
     return {
       max_pending: maxPending,
       rate: isLimited ? { token_id, runs_per_second: runRateLimit, burst: runRateBurst } : null,
+      caller,
     }
   }
 
@@ -69,7 +71,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
 
   app.post('/:run_id/stop', async (c) => {
     const run_id = pathId(c, 'run_id')
-    const { run, outcome, session_status } = await engine.runs.stop(run_id, now())
+    const { run, outcome, session_status } = await engine.runs.stop(run_id, now(), c.get('caller'))
     const answer = { ok: true, run_id, session_id: run.session_id }
     switch (outcome) {
       case 'cancelled':

@@ -75,7 +75,7 @@ export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
   })
 
   app.post('/:session_id/stop', async (c) =>
-    c.json(stopAnswer(await sessions.stop(pathId(c, 'session_id'), now()))),
+    c.json(stopAnswer(await sessions.stop(pathId(c, 'session_id'), now(), c.get('caller')))),
   )
 
   app.delete('/:session_id', async (c) => {

@@ -1,5 +1,6 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
 import { desc, eq, sql } from 'drizzle-orm'
+import { type ChangedBy, clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newRow, timeoutSeconds } from '../queue/new-row.ts'
@@ -69,14 +70,14 @@ const NEW_COLUMNS = {
   ...{ demands: 'jsonb', priority: 'int', max_attempts: 'int', retry_delay_seconds: 'float8' },
   ...{ on_lost: 'text', idempotency_key: 'text', idempotency_fingerprint: 'text' },
   ...{ created_at: 'text', available_at: 'text', timeout_at: 'text', timeout_seconds: 'float8' },
-  updated_at: 'text',
+  ...{ updated_at: 'text', changed_by: 'text' },
 }
 const insertRun = sql`
-  INSERT INTO runs (${sql.raw(Object.keys(NEW_COLUMNS).join(', '))})
+  INSERT INTO runs (${sql.raw(Object.keys(NEW_COLUMNS).join(', '))}, cause)
   SELECT ${sql.join(
     Object.entries(NEW_COLUMNS).map(([name, type]) => sql`${param(name)}::${sql.raw(type)}`),
     sql`, `,
-  )}`
+  )}, 'added'`
 
 /** Both or, where the session exists already, none. */
 const start = preparedChange(sql`
@@ -185,9 +186,10 @@ async function add(
   const { parent_session_id } = run
   const whole = parent_session_id ? await childOf(on, parent_session_id, run) : run
   const row = newRow(whole, now)
+  const changed_by = clientOf(bounds.caller)
   if (run.type === 'resume_session') {
-    await resume.run(on, stored(row, run))
-  } else if ((await start.run(on, stored(row, run))) === 0) {
+    await resume.run(on, stored(row, run, changed_by))
+  } else if ((await start.run(on, stored(row, run, changed_by))) === 0) {
     // Perhaps by the same request, which overtook this one.
     const overtaken = await repeated(on, given)
     if (overtaken) return overtaken
@@ -196,7 +198,7 @@ async function add(
   return { run: row, created: true }
 }
 
-const stored = (row: Run, run: NewRun) => ({
+const stored = (row: Run, run: NewRun, changed_by: ChangedBy) => ({
   ...row,
   parameters: json(row.parameters),
   scope: json(row.scope),
@@ -205,6 +207,7 @@ const stored = (row: Run, run: NewRun) => ({
   idempotency_key: run.idempotency?.key ?? null,
   idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
   updated_at: row.created_at,
+  changed_by,
 })
 
 async function retry(
@@ -234,7 +237,7 @@ async function retry(
   const again: NewRun = { ...run, run_id: new_run_id }
   if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
   const row = newRow(again, now)
-  await resume.run(on, stored(row, again))
+  await resume.run(on, stored(row, again, clientOf(bounds.caller)))
   return row
 }
 

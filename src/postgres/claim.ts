@@ -15,6 +15,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { asc, desc, sql } from 'drizzle-orm'
+import { because } from '../queue/cause.ts'
 import { type ClaimedRun, isTerminal, type Timestamp } from '../queue/run.ts'
 import { CLAIM_LIMIT, type Claim } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
@@ -131,7 +132,9 @@ const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
         claim_key = ${textParam('claim_key')},
         claimed_at = ${textParam('now')},
         attempt = attempt + 1,
-        updated_at = ${textParam('now')}
+        updated_at = ${textParam('now')},
+        cause = 'claimed',
+        changed_by = 'runner'
       FROM numbered, holder
       WHERE runs.seq = numbered.seq
       RETURNING runs.*, parameters ->> 'prompt' AS prompt, numbered.place)
@@ -153,7 +156,7 @@ const lockClaimKey = preparedChange(sql`SELECT pg_advisory_xact_lock(${param('lo
 const release = preparedChange(
   orm
     .update(runs)
-    .set(released)
+    .set(released(because('claim_released', 'service')))
     .where(
       sql`run_id = ${param('run_id')} AND claim_token = ${param('claim_token')}
         AND ${statusAmong(TRANSITIONS.release.from)}`,

@@ -1,4 +1,5 @@
 /** One look for whatever there is for a runner. */
+import { because } from '../queue/cause.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Claim, PollOutcome } from '../queue/run-queue.ts'
 import type { Claims } from './claim.ts'
@@ -22,7 +23,7 @@ export function createPoll({ registry, stops, claims }: Parts) {
     if (!asked) return { kind: 'not_registered' }
     const { has_stops, ...runner } = asked
     if (runner.deregistered_at) {
-      const removed = await registry.remove(runner_id, now)
+      const removed = await registry.remove(runner_id, now, because('runner_removed', 'service'))
       return { kind: removed === null ? 'not_registered' : 'deregistered' }
     }
     if (has_stops) {

@@ -1,5 +1,6 @@
 /** Recovery at start, in bounded passes: each pass changes at most one batch of each kind. */
 import { type SQL, sql } from 'drizzle-orm'
+import { because } from '../queue/cause.ts'
 import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { RecoverOptions } from '../queue/run-queue.ts'
@@ -10,6 +11,7 @@ import { ended, lostAttempt, released } from './moves.ts'
 import { runs } from './schema.ts'
 import { movedColumns, moving, orm, param, prepared, seqAmong } from './statements.ts'
 
+const reason = because('recovered', 'service')
 const RECOVERY_BATCH = 500
 
 /** Taken for abandoned: since before the threshold, and its runner gives no sign of life. */
@@ -46,14 +48,18 @@ const count = (guard: SQL) =>
 
 const statementsOf = (guards: (typeof GUARDS)['stale']) => ({
   release: moving(
-    orm.update(runs).set(released).where(batch(guards.released)).returning(movedColumns),
+    orm.update(runs).set(released(reason)).where(batch(guards.released)).returning(movedColumns),
   ),
   fail: moving(
-    orm.update(runs).set(lostAttempt).where(batch(guards.failed)).returning(movedColumns),
+    orm.update(runs).set(lostAttempt(reason)).where(batch(guards.failed)).returning(movedColumns),
     { followed: sessionStatus },
   ),
   stop: moving(
-    orm.update(runs).set(ended('stopped')).where(batch(guards.stopped)).returning(movedColumns),
+    orm
+      .update(runs)
+      .set(ended('stopped', reason))
+      .where(batch(guards.stopped))
+      .returning(movedColumns),
     { followed: sessionStatus },
   ),
   count: {

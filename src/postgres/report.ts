@@ -1,5 +1,6 @@
 /** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
 import { and, eq, sql } from 'drizzle-orm'
+import { because } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { RunStatus, Timestamp } from '../queue/run.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
@@ -39,7 +40,12 @@ const heldByReporter = (from: readonly RunStatus[]) =>
 const start = moving(
   orm
     .update(runs)
-    .set({ status: 'running', started_at: param('now'), updated_at: param('now') })
+    .set({
+      status: 'running',
+      started_at: param('now'),
+      updated_at: param('now'),
+      ...because('started', 'runner'),
+    })
     .where(heldByReporter(TRANSITIONS.start.from))
     .returning(movedColumns),
   { served: sessionServed(sql`'running'`), event: servedEvent('run_start', {}) },
@@ -49,7 +55,11 @@ const complete = moving(
   orm
     .update(runs)
     // The error of an attempt before is none of this run's end.
-    .set({ ...ended('completed'), error: null, result: param('result') })
+    .set({
+      ...ended('completed', because('completed', 'runner')),
+      error: null,
+      result: param('result'),
+    })
     .where(heldByReporter(TRANSITIONS.complete.from))
     .returning(movedColumns),
   {
@@ -68,7 +78,7 @@ const fail = moving(
 const confirmStop = moving(
   orm
     .update(runs)
-    .set(ended('stopped'))
+    .set(ended('stopped', because('stopped', 'runner')))
     .where(heldByReporter(TRANSITIONS.confirm_stop.from))
     .returning(movedColumns),
   { followed: sessionStatus },

@@ -1,5 +1,6 @@
 /** The RunQueue on PostgreSQL. */
 import { sql } from 'drizzle-orm'
+import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
@@ -7,6 +8,7 @@ import type { Claim, RunQueue } from '../queue/run-queue.ts'
 import { createAdd } from './add.ts'
 import { type Claims, createClaims } from './claim.ts'
 import type { Database } from './database.ts'
+import { createHistory } from './history.ts'
 import { createLists } from './list.ts'
 import { later } from './moves.ts'
 import type { Ownership } from './ownership.ts'
@@ -28,6 +30,8 @@ const setDemands = prepared(
       timeout_at: later(sql`greatest(${textParam('now')}, available_at)`, timeoutSeconds),
       timeout_seconds: timeoutSeconds,
       updated_at: param('now'),
+      cause: 'demands_changed',
+      changed_by: param('changed_by'),
     })
     .where(sql`run_id = ${param('run_id')} AND ${statusAmong(['pending'])}`)
     .returning(runColumns),
@@ -60,6 +64,7 @@ export function createRunQueue({ database, registry, ownership }: Parts): RunQue
     ...createAdd(database),
     ...lists,
     ...createSweeps(database),
+    ...createHistory(database),
     claim: asRunner(claims.claim),
     poll: asRunner(poll),
     release: claims.release,
@@ -71,7 +76,7 @@ export function createRunQueue({ database, registry, ownership }: Parts): RunQue
     takeStops: stops.takeStops,
     recover: createRecovery(database),
 
-    async setDemands(run_id, wanted, timeout_seconds, now) {
+    async setDemands(run_id, wanted, timeout_seconds, now, caller) {
       const demands = canonicalDemands(wanted)
       const run = await database.run((on) =>
         setDemands.get(on, {
@@ -79,6 +84,7 @@ export function createRunQueue({ database, registry, ownership }: Parts): RunQue
           demands: json(demands),
           timeout_seconds: demands === null ? null : timeout_seconds,
           now,
+          changed_by: clientOf(caller),
         }),
       )
       if (run) return run

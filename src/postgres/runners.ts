@@ -1,5 +1,6 @@
 /** The registry of runners on PostgreSQL. */
 import { asc, eq, sql } from 'drizzle-orm'
+import { because, type Reason } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import type { LostRunner, Runners } from '../queue/runners.ts'
@@ -121,13 +122,18 @@ const bringBack = preparedChange(
  * in what follows.
  * @returns the runs that changed; null where it is not registered
  */
-const removeWithRuns = async (on: Connection, runner_id: string, now: Timestamp) =>
-  (await remove.run(on, { runner_id })) === 0 ? null : await loseRunner(on, runner_id, now)
+const removeWithRuns = async (
+  on: Connection,
+  runner_id: string,
+  now: Timestamp,
+  reason: Reason,
+): Promise<Run[] | null> =>
+  (await remove.run(on, { runner_id })) === 0 ? null : await loseRunner(on, runner_id, now, reason)
 
 /** What polls need of the registry, too. */
 export const createRegistry = (database: Database) => ({
-  remove: (runner_id: string, now: Timestamp): Promise<Run[] | null> =>
-    database.transaction((on) => removeWithRuns(on, runner_id, now)),
+  remove: (runner_id: string, now: Timestamp, reason: Reason): Promise<Run[] | null> =>
+    database.transaction((on) => removeWithRuns(on, runner_id, now, reason)),
 })
 
 interface Parts {
@@ -183,7 +189,7 @@ export function createRunners({ database, registry, ownership }: Parts): Runners
 
     async remove(runner_id, now, caller) {
       await ownership.check(runner_id, caller, now)
-      const lost = await registry.remove(runner_id, now)
+      const lost = await registry.remove(runner_id, now, because('runner_removed', 'runner'))
       if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
       return lost
     },
@@ -193,9 +199,10 @@ export function createRunners({ database, registry, ownership }: Parts): Runners
         // No less than the time that makes a runner lost: servers' clocks differ a little.
         const ahead = addSeconds(now, secondsBetween(silent_since, now))
         await bringBack.run(on, { now, ahead })
+        const lost = because('runner_lost', 'service')
         const removed: LostRunner[] = []
         for (const { runner_id } of await silent.all(on, { silent_since, limit })) {
-          const runs = await removeWithRuns(on, runner_id, now)
+          const runs = await removeWithRuns(on, runner_id, now, lost)
           if (runs !== null) removed.push({ runner_id, runs })
         }
         return removed

@@ -12,6 +12,7 @@ import {
   type SessionStop,
   type Sessions,
 } from '../queue/sessions.ts'
+import type { Caller } from '../queue/token.ts'
 import type { Connection, Database } from './database.ts'
 import { addSessionEvent } from './follow.ts'
 import { findActiveOfSession } from './list.ts'
@@ -143,12 +144,17 @@ function existing(session: Session | undefined): Session {
 }
 
 /** Each step is decided by its own guard; where things changed in between, it looks again. */
-async function stop(on: Connection, session_id: string, now: Timestamp): Promise<SessionStop> {
+async function stop(
+  on: Connection,
+  session_id: string,
+  now: Timestamp,
+  caller: Caller | null | undefined,
+): Promise<SessionStop> {
   for (;;) {
     const session = existing(await get.get(on, { session_id }))
     const active = await findActiveOfSession(on, session_id)
     if (active) {
-      const { outcome } = await stopRun(on, active.run_id, now)
+      const { outcome } = await stopRun(on, active.run_id, now, caller)
       const stopped = existing(await get.get(on, { session_id }))
       return { session: stopped, run_id: active.run_id, outcome }
     }
@@ -212,7 +218,7 @@ export function createSessions(database: Database, ownership: Ownership): Sessio
     result: (session_id) =>
       database.run(async (on) => resultOf(on, existing(await get.get(on, { session_id })))),
 
-    stop: (session_id, now) => database.run((on) => stop(on, session_id, now)),
+    stop: (session_id, now, caller) => database.run((on) => stop(on, session_id, now, caller)),
 
     async report(session_id, runner_id, status, now, caller) {
       await ownership.check(runner_id, caller, now)

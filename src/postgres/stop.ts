@@ -1,9 +1,11 @@
 /** Stopping: asking for it, and telling the runner. */
 import { eq, type SQL, sql } from 'drizzle-orm'
+import { type Cause, clientOf } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import { isTerminal, type Timestamp } from '../queue/run.ts'
 import type { StopOutcome } from '../queue/run-queue.ts'
 import type { Stops as TakenStops } from '../queue/runner.ts'
+import type { Caller } from '../queue/token.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Connection, Database } from './database.ts'
 import { sessionStatus } from './follow.ts'
@@ -36,6 +38,8 @@ const stop = moving(
       available_at: null,
       stop_sent_at: null,
       updated_at: param('now'),
+      cause: sql<Cause>`CASE WHEN ${isCancelled} THEN 'cancelled' ELSE 'stop_requested' END`,
+      changed_by: param('changed_by'),
     })
     .where(
       sql`run_id = ${param('run_id')} AND ${statusAmong([...cancel.from, ...request_stop.from])}`,
@@ -92,8 +96,9 @@ export async function stopRun(
   on: Connection,
   run_id: string,
   now: Timestamp,
+  caller: Caller | null | undefined,
 ): Promise<StopOutcome> {
-  const run = await stop.get(on, { run_id, now })
+  const run = await stop.get(on, { run_id, now, changed_by: clientOf(caller) })
   if (run) {
     const cancelled = run.status === 'stopped'
     const session_status = cancelled ? 'stopped' : 'stopping'
@@ -109,8 +114,8 @@ export async function stopRun(
 export type Stops = ReturnType<typeof createStops>
 
 export const createStops = (database: Database) => ({
-  stop: (run_id: string, now: Timestamp): Promise<StopOutcome> =>
-    database.run((on) => stopRun(on, run_id, now)),
+  stop: (run_id: string, now: Timestamp, caller?: Caller | null): Promise<StopOutcome> =>
+    database.run((on) => stopRun(on, run_id, now, caller)),
 
   /** What concerns the runner itself, before any run. */
   askRunner: (runner_id: string, resend_before: Timestamp) =>

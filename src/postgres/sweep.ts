@@ -4,12 +4,13 @@
  * passes over what another process is at, so that any number of them may sweep at once.
  */
 import { type SQL, sql } from 'drizzle-orm'
+import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Connection, Database } from './database.ts'
 import { sessionStatus } from './follow.ts'
-import { ended, lostAttempt, released } from './moves.ts'
+import { ended, lostAttempt, reasonGiven, released } from './moves.ts'
 import { runs, sessions } from './schema.ts'
 import {
   movedColumns,
@@ -34,7 +35,11 @@ const waitsForTime = sql.raw(`status = 'pending' AND available_at IS NOT NULL`)
 const due = moving(
   orm
     .update(runs)
-    .set({ available_at: null, updated_at: param('now') })
+    .set({
+      available_at: null,
+      updated_at: param('now'),
+      ...because('became_available', 'service'),
+    })
     .where(batch(sql`${waitsForTime} AND available_at <= ${param('now')}`, sql.raw('available_at')))
     .returning(movedColumns),
 )
@@ -45,7 +50,11 @@ const nextDue = new Statement<{ available_at: Timestamp }>(
 const timedOut = moving(
   orm
     .update(runs)
-    .set({ ...ended(TRANSITIONS.time_out.to), available_at: null, error: ERRORS.noMatch })
+    .set({
+      ...ended(TRANSITIONS.time_out.to, because('match_timed_out', 'service')),
+      available_at: null,
+      error: ERRORS.noMatch,
+    })
     .where(
       batch(
         sql`${statusIn(TRANSITIONS.time_out.from)} AND timeout_at IS NOT NULL AND timeout_at <= ${param('now')}`,
@@ -60,7 +69,7 @@ const timedOut = moving(
 const unstarted = moving(
   orm
     .update(runs)
-    .set(released)
+    .set(released(because('claim_timed_out', 'service')))
     .where(
       batch(
         sql`${statusIn(TRANSITIONS.release.from)} AND claimed_at <= ${param('claimed_before')}`,
@@ -73,7 +82,7 @@ const unstarted = moving(
 const unconfirmed = moving(
   orm
     .update(runs)
-    .set(ended('stopped'))
+    .set(ended('stopped', because('stop_timed_out', 'service')))
     .where(
       batch(
         sql`status = 'stopping' AND updated_at <= ${param('requested_before')}`,
@@ -104,7 +113,7 @@ const heldBy = runnerIs
 const releaseHeld = moving(
   orm
     .update(runs)
-    .set(released)
+    .set(released(reasonGiven))
     .where(sql`status = 'claimed' AND ${heldBy}`)
     .returning(movedColumns),
   { followed: sessionStatus },
@@ -112,7 +121,7 @@ const releaseHeld = moving(
 const loseHeld = moving(
   orm
     .update(runs)
-    .set(lostAttempt)
+    .set(lostAttempt(reasonGiven))
     .where(sql`status = 'running' AND ${heldBy}`)
     .returning(movedColumns),
   { followed: sessionStatus },
@@ -120,7 +129,7 @@ const loseHeld = moving(
 const stopHeld = moving(
   orm
     .update(runs)
-    .set(ended('stopped'))
+    .set(ended('stopped', reasonGiven))
     .where(sql`status = 'stopping' AND ${heldBy}`)
     .returning(movedColumns),
   { followed: sessionStatus },
@@ -140,8 +149,9 @@ export async function loseRunner(
   on: Connection,
   runner_id: string,
   now: Timestamp,
+  reason: Reason,
 ): Promise<Run[]> {
-  const values = { runner_id, now, error: ERRORS.runnerLost }
+  const values = { runner_id, now, error: ERRORS.runnerLost, ...reason }
   const changed = [
     ...(await releaseHeld.all(on, values)),
     ...(await loseHeld.all(on, values)),

@@ -1,4 +1,6 @@
-/** Why a run changed: the word that its history tells beside the statuses. */
+/** Why a run changed, and by whom: what its history tells beside the statuses. */
+import type { Caller } from './token.ts'
+
 export const CAUSES = [
   'added',
   /** Its time has come: the delay or the wait for another attempt is over. */
@@ -27,3 +29,17 @@ export const CAUSES = [
   'recovered',
   'demands_changed',
 ] as const
+export type Cause = (typeof CAUSES)[number]
+
+/** Who changed it: a client, by the name of its token; the runner that the event names; or this service. */
+export type ChangedBy = 'client' | `client:${string}` | 'runner' | 'service'
+
+export const clientOf = (caller: Caller | null | undefined): ChangedBy =>
+  caller ? `client:${caller.name}` : 'client'
+
+/** What a statement that moves a run says of it. */
+export interface Reason {
+  cause: Cause
+  changed_by: ChangedBy
+}
+export const because = (cause: Cause, changed_by: ChangedBy): Reason => ({ cause, changed_by })

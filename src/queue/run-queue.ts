@@ -1,6 +1,7 @@
 import type { Demands } from './demands.ts'
 import type { Recovered, RecoveryMode } from './recovery.ts'
 import type { AddedRun, ClaimedRun, NewRun, Run, RunResult, RunStatus, Timestamp } from './run.ts'
+import type { RunEventFilter, RunEventPage } from './run-event.ts'
 import type { Runner, Stops } from './runner.ts'
 import type { SessionStatus } from './session.ts'
 import type { Caller, RunRate } from './token.ts'
@@ -63,6 +64,8 @@ export interface AddBounds {
   max_pending: number | null
   /** What the caller's token may add, `addMany` counting each run; null: as many as it likes. */
   rate?: RunRate | null
+  /** On whose behalf, as the run's history tells. */
+  caller?: Caller | null
 }
 
 /** What a request to stop came to. */
@@ -146,7 +149,7 @@ export interface RunQueue {
    * runner confirms. A run that ended stays as it is.
    * @throws QueueError run_not_found
    */
-  stop(run_id: string, now: Timestamp): Promise<StopOutcome>
+  stop(run_id: string, now: Timestamp, caller?: Caller | null): Promise<StopOutcome>
 
   /**
    * Takes the stops waiting for this runner, once each; those not confirmed by
@@ -170,6 +173,7 @@ export interface RunQueue {
     demands: Demands | null,
     timeout_seconds: number,
     now: Timestamp,
+    caller?: Caller | null,
   ): Promise<Run>
 
   get(run_id: string): Promise<Run | null>
@@ -181,6 +185,12 @@ export interface RunQueue {
   activeOfSession(session_id: string): Promise<Run | null>
   /** Newest first. */
   list(filter: RunFilter): Promise<RunPage>
+
+  /**
+   * What happened to the run, oldest first; it is kept as long as the run.
+   * @throws QueueError run_not_found, invalid_cursor
+   */
+  events(run_id: string, filter: RunEventFilter): Promise<RunEventPage>
 
   /** Puts in order what an earlier server left; see {@link RecoveryMode}. `dryRun` only counts. */
   recover(mode: RecoveryMode, options: RecoverOptions, now: Timestamp): Promise<Recovered>

@@ -52,7 +52,7 @@ export interface Sessions {
    * Stops what is active in it: the run, or, when it is idle, the executor that waits with its
    * last runner.
    */
-  stop(session_id: string, now: Timestamp): Promise<SessionStop>
+  stop(session_id: string, now: Timestamp, caller?: Caller | null): Promise<SessionStop>
   /**
    * A runner tells how the executor of a session that it served ended.
    * @throws QueueError runner_not_registered; see `Runners` for the caller

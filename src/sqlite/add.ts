@@ -1,5 +1,6 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
 import { desc, eq, sql } from 'drizzle-orm'
+import { type ChangedBy, clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newRow, timeoutSeconds } from '../queue/new-row.ts'
@@ -100,6 +101,8 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
       timeout_at: param('timeout_at'),
       timeout_seconds: param('timeout_seconds'),
       updated_at: param('now'),
+      cause: 'added',
+      changed_by: param('changed_by'),
     })
     .prepare()
 
@@ -187,11 +190,11 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     } else if (insertSession.run({ ...row, now }).changes === 0) {
       throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
     }
-    insert(row, run, now)
+    insert(row, run, now, clientOf(bounds.caller))
     return { run: row, created: true }
   }
 
-  function insert(row: Run, run: NewRun, now: Timestamp): void {
+  function insert(row: Run, run: NewRun, now: Timestamp, changed_by: ChangedBy): void {
     insertRun.run({
       ...row,
       parameters: json(row.parameters),
@@ -201,6 +204,7 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
       idempotency_key: run.idempotency?.key ?? null,
       idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
       now,
+      changed_by,
     })
   }
 
@@ -225,7 +229,7 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
     const row = newRow(again, now)
     awaitResume.run({ session_id: run.session_id, now })
-    insert(row, again, now)
+    insert(row, again, now, clientOf(bounds.caller))
     return row
   }
 

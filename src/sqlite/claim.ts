@@ -14,6 +14,7 @@
  * Of each candidate key the index gives the head (priority, age), and of these the best is taken.
  */
 import { asc, desc, sql } from 'drizzle-orm'
+import { because } from '../queue/cause.ts'
 import { type ClaimedRun, isTerminal, type Timestamp } from '../queue/run.ts'
 import { CLAIM_LIMIT, type Claim } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
@@ -106,6 +107,7 @@ export function prepareClaims(orm: Orm) {
       claimed_at: param('now'),
       attempt: sql`attempt + 1`,
       updated_at: param('now'),
+      ...because('claimed', 'runner'),
     })
     .where(sql`seq = ${bestMatch} AND status = 'pending' AND available_at IS NULL`)
     .returning(claimedRunColumns)
@@ -121,7 +123,7 @@ export function prepareClaims(orm: Orm) {
 
   const release = orm
     .update(runs)
-    .set(released)
+    .set(released(because('claim_released', 'service')))
     .where(
       sql`run_id = ${param('run_id')} AND claim_token = ${param('claim_token')}
         AND ${statusIn(TRANSITIONS.release.from)}`,

@@ -1,5 +1,6 @@
 /** The column changes that more than one statement makes, each written once. */
 import { type SQL, sql } from 'drizzle-orm'
+import { because, type Cause, type Reason } from '../queue/cause.ts'
 import type { TERMINAL_STATUSES } from '../queue/run.ts'
 import { RETRY_DELAY_SECONDS_MAX } from '../queue/run-queue.ts'
 import { param } from './statements.ts'
@@ -14,8 +15,11 @@ const now = sql`${sql.placeholder('now')}`
 /** NULL where the run has no timeout. */
 const timeoutSeconds = sql.raw('timeout_seconds')
 
+/** As the caller of the statement says. */
+export const reasonGiven = { cause: param<Cause>('cause'), changed_by: param<string>('changed_by') }
+
 /** Back to the queue as if never claimed: no attempt is counted. */
-export const released = {
+export const released = (reason: Reason | typeof reasonGiven) => ({
   status: 'pending' as const,
   runner_id: null,
   claim_token: null,
@@ -24,7 +28,8 @@ export const released = {
   attempt: sql`attempt - 1`,
   timeout_at: later(now, timeoutSeconds),
   updated_at: param<string>('now'),
-}
+  ...reason,
+})
 
 /**
  * What the next attempt waits: twice as long each time, and up to a quarter more by a multiplicative
@@ -57,13 +62,25 @@ function attemptOver(again: SQL) {
 }
 
 /** A failure that was reported: tried again while attempts are left. */
-export const failedAttempt = attemptOver(sql.raw(`status <> 'stopping' AND attempt < max_attempts`))
+const againAfterFailure = sql.raw(`status <> 'stopping' AND attempt < max_attempts`)
+export const failedAttempt = {
+  ...attemptOver(againAfterFailure),
+  ...because('failed', 'runner'),
+  cause: sql<Cause>`CASE WHEN ${againAfterFailure} THEN 'attempt_failed' ELSE 'failed' END`,
+}
 /** The runner of a running run is lost, and may be at it still: tried again only if the run says so. */
-export const lostAttempt = attemptOver(sql.raw(`on_lost = 'requeue' AND attempt < max_attempts`))
+export const lostAttempt = (reason: Reason | typeof reasonGiven) => ({
+  ...attemptOver(sql.raw(`on_lost = 'requeue' AND attempt < max_attempts`)),
+  ...reason,
+})
 
 /** The run has ended. */
-export const ended = <S extends (typeof TERMINAL_STATUSES)[number]>(status: S) => ({
+export const ended = <S extends (typeof TERMINAL_STATUSES)[number]>(
+  status: S,
+  reason: Reason | typeof reasonGiven,
+) => ({
   status,
   completed_at: param<string>('now'),
   updated_at: param<string>('now'),
+  ...reason,
 })

@@ -1,4 +1,5 @@
 /** One look for whatever there is for a runner, in one transaction. */
+import { because } from '../queue/cause.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Claim, PollOutcome } from '../queue/run-queue.ts'
 import type { Claims } from './claim.ts'
@@ -17,7 +18,7 @@ export function createPoll({ registry, stops, claims }: Parts) {
     const asked = stops.askRunner(runner_id, resendBefore)
     if (!asked) return { kind: 'not_registered' }
     if (asked.deregistered_at) {
-      registry.remove(runner_id, now)
+      registry.remove(runner_id, now, because('runner_removed', 'service'))
       return { kind: 'deregistered' }
     }
     if (asked.has_stops) {

@@ -1,5 +1,6 @@
 /** Recovery at start, in bounded passes: each pass changes at most one batch of each kind. */
 import { type SQL, sql } from 'drizzle-orm'
+import { because } from '../queue/cause.ts'
 import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { RecoverOptions } from '../queue/run-queue.ts'
@@ -10,6 +11,7 @@ import { ended, lostAttempt, released } from './moves.ts'
 import { runs } from './schema.ts'
 import { param } from './statements.ts'
 
+const reason = because('recovered', 'service')
 export const RECOVERY_BATCH = 500
 
 /** Taken for abandoned: since before the threshold, and its runner gives no sign of life. */
@@ -42,14 +44,19 @@ export function prepareRecovery(orm: Orm, follow: Follow) {
   const prepared = (guards: (typeof GUARDS)['stale']) => ({
     release: orm
       .update(runs)
-      .set(released)
+      .set(released(reason))
       .where(batch(guards.released))
       .returning(moved)
       .prepare(),
-    fail: orm.update(runs).set(lostAttempt).where(batch(guards.failed)).returning(moved).prepare(),
+    fail: orm
+      .update(runs)
+      .set(lostAttempt(reason))
+      .where(batch(guards.failed))
+      .returning(moved)
+      .prepare(),
     stop: orm
       .update(runs)
-      .set(ended('stopped'))
+      .set(ended('stopped', reason))
       .where(batch(guards.stopped))
       .returning(moved)
       .prepare(),

@@ -1,5 +1,6 @@
 /** The RunQueue on SQLite: writes go through the commit lane, reads straight to the connection. */
 import { sql } from 'drizzle-orm'
+import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Recovered } from '../queue/recovery.ts'
@@ -10,6 +11,7 @@ import { prepareClaims } from './claim.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
+import { prepareHistory } from './history.ts'
 import { prepareLists } from './list.ts'
 import { later } from './moves.ts'
 import type { Ownership } from './ownership.ts'
@@ -43,6 +45,7 @@ export function createRunQueue(parts: Parts): RunQueue {
   const reports = prepareReports(orm, follow)
   const recovery = prepareRecovery(orm, follow)
   const lists = prepareLists(orm)
+  const history = prepareHistory(orm)
   const takeRuns = prepareRunRate(orm)
 
   const setDemands = orm
@@ -55,6 +58,8 @@ export function createRunQueue(parts: Parts): RunQueue {
       ),
       timeout_seconds: param('timeout_seconds'),
       updated_at: param('now'),
+      cause: 'demands_changed',
+      changed_by: param('changed_by'),
     })
     .where(sql`run_id = ${param('run_id')} AND status = 'pending'`)
     .returning(runColumns)
@@ -112,7 +117,7 @@ export function createRunQueue(parts: Parts): RunQueue {
     fail: asRunner(reports.fail),
     confirmStop: asRunner(reports.confirmStop),
 
-    stop: (run_id, now) => lane.write(() => stops.stop(run_id, now)),
+    stop: (run_id, now, caller) => lane.write(() => stops.stop(run_id, now, caller)),
     async takeStops(runner_id, now, resendBefore) {
       if (!stops.hasStops(runner_id, resendBefore)) return { run_ids: [], session_ids: [] }
       return await lane.write(() => stops.takeStops(runner_id, now, resendBefore))
@@ -121,7 +126,7 @@ export function createRunQueue(parts: Parts): RunQueue {
     retry: (run_id, new_run_id, now, bounds) =>
       bounded(bounds, 1, now, () => retry(run_id, new_run_id, now, bounds)),
 
-    setDemands: (run_id, wanted, timeout_seconds, now) =>
+    setDemands: (run_id, wanted, timeout_seconds, now, caller) =>
       lane.write((): Run => {
         const demands = canonicalDemands(wanted)
         const run = setDemands.get({
@@ -129,6 +134,7 @@ export function createRunQueue(parts: Parts): RunQueue {
           demands: json(demands),
           timeout_seconds: demands === null ? null : timeout_seconds,
           now,
+          changed_by: clientOf(caller),
         })
         if (run) return run
         const found = lists.get(run_id)
@@ -144,6 +150,7 @@ export function createRunQueue(parts: Parts): RunQueue {
     active: async (limit) => lists.active(limit),
     activeOfSession: async (session_id) => lists.activeOfSession(session_id),
     list: async (filter) => lists.list(filter),
+    events: async (run_id, filter) => history.ofRun(run_id, filter),
 
     async recover(mode, options, now): Promise<Recovered> {
       const total: Recovered = { released: 0, failed: 0, stopped: 0 }

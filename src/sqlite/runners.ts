@@ -1,5 +1,6 @@
 /** The registry of runners on SQLite. */
 import { asc, eq, sql } from 'drizzle-orm'
+import { because, type Reason } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import type { Runner } from '../queue/runner.ts'
@@ -37,8 +38,8 @@ export function prepareRegistry(orm: Orm, sweeps: Sweeps) {
   return {
     get: (runner_id: string): Runner | null => get.get({ runner_id }) ?? null,
     /** With what it held. @returns the runs that changed; null where it is not registered */
-    remove: (runner_id: string, now: Timestamp): Run[] | null =>
-      remove.run({ runner_id }).changes === 0 ? null : sweeps.loseRunner(runner_id, now),
+    remove: (runner_id: string, now: Timestamp, reason: Reason): Run[] | null =>
+      remove.run({ runner_id }).changes === 0 ? null : sweeps.loseRunner(runner_id, now, reason),
   }
 }
 
@@ -126,8 +127,8 @@ export function createRunners({ orm, lane, registry, ownership }: Parts): Runner
     .where(sql`last_heartbeat > ${param('ahead')}`)
     .prepare()
 
-  function removeNow(runner_id: string, now: Timestamp): Run[] {
-    const lost = registry.remove(runner_id, now)
+  function removeNow(runner_id: string, now: Timestamp, reason: Reason): Run[] {
+    const lost = registry.remove(runner_id, now, reason)
     if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
     return lost
   }
@@ -178,16 +179,17 @@ export function createRunners({ orm, lane, registry, ownership }: Parts): Runner
     remove: (runner_id, now, caller) =>
       lane.write(() => {
         ownership.check(runner_id, caller, now)
-        return removeNow(runner_id, now)
+        return removeNow(runner_id, now, because('runner_removed', 'runner'))
       }),
 
     removeLost: (silent_since, now, limit) =>
       lane.write((): LostRunner[] => {
         // No less than the time that makes a runner lost: servers' clocks differ a little.
         bringBack.run({ now, ahead: addSeconds(now, secondsBetween(silent_since, now)) })
+        const lost = because('runner_lost', 'service')
         return silent
           .all({ silent_since, limit })
-          .map(({ runner_id }) => ({ runner_id, runs: removeNow(runner_id, now) }))
+          .map(({ runner_id }) => ({ runner_id, runs: removeNow(runner_id, now, lost) }))
       }),
   }
 }

@@ -11,6 +11,7 @@ import {
   type SessionStop,
   type Sessions,
 } from '../queue/sessions.ts'
+import type { Caller } from '../queue/token.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
@@ -125,11 +126,15 @@ export function createSessions({ orm, lane, follow, stops, ownership }: Parts): 
     return session
   }
 
-  function stop(session_id: string, now: Timestamp): SessionStop {
+  function stop(
+    session_id: string,
+    now: Timestamp,
+    caller: Caller | null | undefined,
+  ): SessionStop {
     const session = existing(get.get({ session_id }))
     const active = activeOfSession(session_id)
     if (active) {
-      const { outcome } = stops.stop(active.run_id, now)
+      const { outcome } = stops.stop(active.run_id, now, caller)
       const stopped = existing(get.get({ session_id }))
       return { session: stopped, run_id: active.run_id, outcome }
     }
@@ -193,7 +198,7 @@ export function createSessions({ orm, lane, follow, stops, ownership }: Parts): 
       return result(existing(get.get({ session_id })))
     },
 
-    stop: (session_id, now) => lane.write(() => stop(session_id, now)),
+    stop: (session_id, now, caller) => lane.write(() => stop(session_id, now, caller)),
 
     report: (session_id, runner_id, status, now, caller) =>
       lane.write(() => {

@@ -1,9 +1,11 @@
 /** Stopping: asking for it, and telling the runner. */
 import { eq, sql } from 'drizzle-orm'
+import { type Cause, clientOf } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import { isTerminal, type Timestamp } from '../queue/run.ts'
 import type { StopOutcome } from '../queue/run-queue.ts'
 import type { Stops as TakenStops } from '../queue/runner.ts'
+import type { Caller } from '../queue/token.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
@@ -26,6 +28,8 @@ export function prepareStops(orm: Orm, follow: Follow) {
       available_at: null,
       stop_sent_at: null,
       updated_at: param('now'),
+      cause: sql<Cause>`CASE WHEN ${isCancelled} THEN 'cancelled' ELSE 'stop_requested' END`,
+      changed_by: param('changed_by'),
     })
     .where(sql`run_id = ${param('run_id')} AND ${statusIn([...cancel.from, ...request_stop.from])}`)
     .returning(runColumns)
@@ -62,8 +66,8 @@ export function prepareStops(orm: Orm, follow: Follow) {
     .prepare()
 
   return {
-    stop(run_id: string, now: Timestamp): StopOutcome {
-      const run = stop.get({ run_id, now })
+    stop(run_id: string, now: Timestamp, caller?: Caller | null): StopOutcome {
+      const run = stop.get({ run_id, now, changed_by: clientOf(caller) })
       if (run) {
         const cancelled = run.status === 'stopped'
         const session_status = cancelled ? 'stopped' : 'stopping'

@@ -4,12 +4,13 @@
  * processes may sweep at once.
  */
 import { type SQL, sql } from 'drizzle-orm'
+import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
-import { ended, lostAttempt, released } from './moves.ts'
+import { ended, lostAttempt, reasonGiven, released } from './moves.ts'
 import { runs, sessions } from './schema.ts'
 import { param, runColumns, statusIn } from './statements.ts'
 
@@ -26,7 +27,11 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
   )
   const due = orm
     .update(runs)
-    .set({ available_at: null, updated_at: param('now') })
+    .set({
+      available_at: null,
+      updated_at: param('now'),
+      ...because('became_available', 'service'),
+    })
     .where(
       sql`seq IN (
         SELECT seq FROM ${waitingForTime} AND available_at <= ${param('now')}
@@ -43,7 +48,11 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
 
   const timedOut = orm
     .update(runs)
-    .set({ ...ended(TRANSITIONS.time_out.to), available_at: null, error: ERRORS.noMatch })
+    .set({
+      ...ended(TRANSITIONS.time_out.to, because('match_timed_out', 'service')),
+      available_at: null,
+      error: ERRORS.noMatch,
+    })
     .where(
       sql`seq IN (
         SELECT seq FROM runs INDEXED BY idx_runs_timeout
@@ -55,7 +64,7 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
 
   const unstarted = orm
     .update(runs)
-    .set(released)
+    .set(released(because('claim_timed_out', 'service')))
     .where(
       batch(
         sql`${statusIn(TRANSITIONS.release.from)} AND claimed_at <= ${param('claimed_before')}`,
@@ -67,7 +76,7 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
 
   const unconfirmed = orm
     .update(runs)
-    .set(ended('stopped'))
+    .set(ended('stopped', because('stop_timed_out', 'service')))
     .where(
       batch(
         sql`status = 'stopping' AND updated_at <= ${param('requested_before')}`,
@@ -95,19 +104,19 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
   const heldBy = sql`+runner_id = ${param('runner_id')}`
   const releaseHeld = orm
     .update(runs)
-    .set(released)
+    .set(released(reasonGiven))
     .where(sql`status = 'claimed' AND ${heldBy}`)
     .returning(runColumns)
     .prepare()
   const failHeld = orm
     .update(runs)
-    .set(lostAttempt)
+    .set(lostAttempt(reasonGiven))
     .where(sql`status = 'running' AND ${heldBy}`)
     .returning(runColumns)
     .prepare()
   const stopHeld = orm
     .update(runs)
-    .set(ended('stopped'))
+    .set(ended('stopped', reasonGiven))
     .where(sql`status = 'stopping' AND ${heldBy}`)
     .returning(runColumns)
     .prepare()
@@ -148,8 +157,8 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
     },
 
     /** The runner is gone: what it held is settled. */
-    loseRunner(runner_id: string, now: Timestamp): Run[] {
-      const values = { runner_id, now, error: ERRORS.runnerLost }
+    loseRunner(runner_id: string, now: Timestamp, reason: Reason): Run[] {
+      const values = { runner_id, now, error: ERRORS.runnerLost, ...reason }
       const changed = [...releaseHeld.all(values), ...failHeld.all(values), ...stopHeld.all(values)]
       followRuns(changed, now)
       finishIdleSessions.run(values)

@@ -13,6 +13,7 @@ import { describeClaimMatch } from './claim-match.ts'
 import { describeClaimRule } from './claim-rule.ts'
 import { describeConcurrency } from './concurrency.ts'
 import type { OpenFixture } from './fixture.ts'
+import { describeHistory } from './history.ts'
 import { describeIdempotency } from './idempotency.ts'
 import { describeLists } from './lists.ts'
 import { describeMaxPending } from './max-pending.ts'
@@ -71,6 +72,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeSessionStop,
   describeSessionResult,
   describeLists,
+  describeHistory,
   describeChanges,
   describeConcurrency,
 ]

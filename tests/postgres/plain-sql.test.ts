@@ -131,3 +131,36 @@ describe('demands that are too long for an index', () => {
     expect(await claim(able)).toMatchObject([{ run_id: run.run_id }])
   })
 })
+
+describe('a run changed by plain SQL', () => {
+  const told = async ({ runs }: World, run_id: string) =>
+    (await runs.events(run_id, { limit: 10 })).events.map(
+      ({ to_status, cause, changed_by }) => `${to_status} ${cause} ${changed_by}`,
+    )
+
+  it('has a history that names no cause, and the service’s own changes as ever', async () => {
+    const { world, shell, insert } = await openWithShell()
+    await insert()
+    const runner = await world.register()
+    await world.claim(runner)
+    await shell.query("UPDATE runqueue.runs SET status = 'pending', runner_id = NULL")
+    await world.claim(runner)
+    await shell.query("UPDATE runqueue.runs SET status = 'failed', error = 'by hand'")
+    expect(await told(world, 'run_x')).toEqual([
+      'pending null null',
+      'claimed claimed runner',
+      'pending null null',
+      'claimed claimed runner',
+      'failed null null',
+    ])
+  })
+
+  it('takes its history along when it is deleted', async () => {
+    const { world, shell } = await openWithShell()
+    const { run } = await world.bring('completed')
+    await world.bring('running')
+    await shell.query('DELETE FROM runqueue.runs WHERE run_id = $1', [run.run_id])
+    const { rows } = await shell.query('SELECT count(*)::int AS count FROM runqueue.run_events')
+    expect(rows).toEqual([{ count: 3 }])
+  })
+})

@@ -125,3 +125,35 @@ describe('a run inserted by plain SQL', () => {
     expect((await world.runNow({ run_id: 'run_x' })).status).toBe('pending')
   })
 })
+
+describe('a run changed by plain SQL', () => {
+  const told = async ({ runs }: World, run_id: string) =>
+    (await runs.events(run_id, { limit: 10 })).events.map(
+      ({ to_status, cause, changed_by }) => `${to_status} ${cause} ${changed_by}`,
+    )
+
+  it('has a history that names no cause, and the service’s own changes as ever', async () => {
+    const { world, client, insert } = await openShell()
+    insert({})
+    const runner = await world.register()
+    await world.claim(runner)
+    client.exec("UPDATE runs SET status = 'pending', runner_id = NULL WHERE run_id = 'run_x'")
+    await world.claim(runner)
+    client.exec("UPDATE runs SET status = 'failed', error = 'by hand' WHERE run_id = 'run_x'")
+    expect(await told(world, 'run_x')).toEqual([
+      'pending null null',
+      'claimed claimed runner',
+      'pending null null',
+      'claimed claimed runner',
+      'failed null null',
+    ])
+  })
+
+  it('takes its history along when it is deleted', async () => {
+    const { world, client } = await openShell()
+    const runs = [await world.bring('completed'), await world.bring('running')]
+    client.exec(`DELETE FROM runs WHERE run_id = '${runs[0]?.run.run_id}'`)
+    const counted = client.prepare('SELECT count(*) FROM run_events').pluck().get()
+    expect(counted).toBe(3)
+  })
+})
