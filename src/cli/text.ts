@@ -96,7 +96,7 @@ export function relative(time: Timestamp, now: Date): string {
   return seconds < -1 ? `in ${duration(-seconds, 1)}` : `${duration(seconds, 1)} ago`
 }
 
-const absolute = (time: Timestamp): string => `${time.slice(0, 19).replace('T', ' ')} UTC`
+export const absolute = (time: Timestamp): string => `${time.slice(0, 19).replace('T', ' ')} UTC`
 
 /** `2026-01-31 12:00:00 UTC (5m ago)`. */
 export function absoluteAndRelative(time: Timestamp, now: Date): string {

@@ -16,6 +16,7 @@ import type {
   RunStatus,
   RunType,
 } from '../queue/run.ts'
+import type { RunEventPage } from '../queue/run-event.ts'
 import type { Session, SessionStatus } from '../queue/session.ts'
 import { ApiError, apiError, ConnectionError } from './errors.ts'
 
@@ -159,6 +160,14 @@ export class RunqueueClient {
       timeoutSeconds: TIMEOUT_SECONDS + (waitSeconds ?? 0),
       signal,
     })
+  }
+
+  /** What happened to the run, oldest first. */
+  listRunEvents(
+    runId: string,
+    query: { limit?: number; cursor?: string } = {},
+  ): Promise<RunEventPage> {
+    return this.#request('GET', `/runs/${encodeURIComponent(runId)}/events`, { query })
   }
 
   stopRun(runId: string): Promise<StopAnswer> {

@@ -24,6 +24,7 @@ export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
   'POST /runs/batch': client('add runs'),
   'GET /runs': client('list runs'),
   'GET /runs/:run_id': clientOrRunner('look at a run'),
+  'GET /runs/:run_id/events': client('read the history of a run'),
   'POST /runs/:run_id/stop': client('stop a run'),
   'POST /runs/:run_id/retry': client('retry a run'),
 

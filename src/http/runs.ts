@@ -9,7 +9,14 @@ import type { Deps, Env } from './deps.ts'
 import { ValidationError } from './errors.ts'
 import { newRun } from './new-run.ts'
 import type { RunEnds } from './run-ends.ts'
-import { addRunBody, addRunsBody, getRunQuery, listRunsQuery, WAIT_SECONDS_MAX } from './schemas.ts'
+import {
+  addRunBody,
+  addRunsBody,
+  getRunQuery,
+  listRunsQuery,
+  runEventsQuery,
+  WAIT_SECONDS_MAX,
+} from './schemas.ts'
 import { runView } from './views.ts'
 
 export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<Env> {
@@ -67,6 +74,11 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
     const seconds = Math.min(wait, WAIT_SECONDS_MAX)
     const ended = await ends.wait(run_id, seconds * 1000, c.req.raw.signal)
     return c.json(runView(ended ?? existing(await engine.runs.get(run_id))))
+  })
+
+  app.get('/:run_id/events', async (c) => {
+    const run_id = pathId(c, 'run_id')
+    return c.json(await engine.runs.events(run_id, readQuery(c, runEventsQuery)))
   })
 
   app.post('/:run_id/stop', async (c) => {

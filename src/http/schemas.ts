@@ -105,6 +105,11 @@ export const listRunsQuery = z.object({
   cursor: z.string().max(200).optional(),
 })
 
+export const runEventsQuery = z.object({
+  limit: queryNumber(1, LIST_LIMIT).int().default(100),
+  cursor: z.string().max(200).optional(),
+})
+
 /** Longer waits are cut to what is held; the caller asks again. */
 export const getRunQuery = z.object({ wait: queryNumber(0, 86_400).default(0) })
 

@@ -5,6 +5,7 @@ import type { Context, Output } from '../../src/cli/context.ts'
 import { EXIT } from '../../src/cli/exit-codes.ts'
 import { runProgram } from '../../src/cli/program.ts'
 import type { RunnerView, RunView } from '../../src/http/views.ts'
+import type { RunEvent } from '../../src/queue/run-event.ts'
 
 const NOW = '2026-01-31T12:00:00.000Z'
 
@@ -64,10 +65,11 @@ export interface Script {
   looks?: Look[]
   runs?: RunView[]
   runners?: RunnerView[]
+  events?: RunEvent[]
 }
 
 /** Answers as the script says and remembers what it was asked. */
-export function scriptedServer({ looks = [], runs = [], runners = [] }: Script = {}) {
+export function scriptedServer({ looks = [], runs = [], runners = [], events = [] }: Script = {}) {
   const app = new Hono()
   const asked: { method: string; path: string; query: Record<string, string>; body: unknown }[] = []
   const rest = [...looks]
@@ -95,6 +97,7 @@ export function scriptedServer({ looks = [], runs = [], runners = [] }: Script =
     if (look instanceof Response) return look.clone()
     return look ? c.json(look) : c.json(refusal, 404)
   })
+  app.get('/runs/:id/events', (c) => c.json({ events, next_cursor: null }))
   app.get('/runners', (c) => c.json({ runners }))
   app.get('/sessions', (c) => c.json({ sessions: [], next_cursor: null }))
   app.onError((error) => {

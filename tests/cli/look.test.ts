@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
+import type { RunEvent } from '../../src/queue/run-event.ts'
 import { aRun, aRunner, cli, refusal, scriptedServer } from './harness.ts'
 
 const SOME = [
@@ -122,6 +123,36 @@ Parameters
 Error
   exit code 2\\x1b[2J
 `)
+})
+
+const anEvent = (facts: Partial<RunEvent>): RunEvent => ({
+  ...{ event_id: 1, run_id: 'run_1', at: '2026-01-31T11:55:00.000Z', from_status: 'pending' },
+  ...{ to_status: 'pending', cause: null, changed_by: null, runner_id: null, attempt: 1 },
+  ...{ detail: null, ...facts },
+})
+
+test('show: what happened to a run when, in words', async () => {
+  const by = { runner_id: 'lnch_000000000001', changed_by: 'runner' }
+  const events = [
+    anEvent({ from_status: null, cause: 'added', changed_by: 'client:night\u001bly' }),
+    anEvent({ ...by, to_status: 'claimed', cause: 'claimed', at: '2026-01-31T11:55:00.250Z' }),
+    anEvent({ ...by, to_status: 'running', cause: 'started', at: '2026-01-31T11:55:02.250Z' }),
+    anEvent({ ...by, cause: 'attempt_failed', detail: 'boom', at: '2026-01-31T11:57:07.250Z' }),
+    anEvent({ to_status: 'stopped', cause: 'cancelled', changed_by: 'client' }),
+    anEvent({ to_status: 'failed', runner_id: 'lnch_gone' }),
+  ]
+  const server = scriptedServer({ looks: [aRun()], runners: [aRunner()], events })
+  const { stdout } = await cli(['show', 'run_1'], server)
+  expect(stdout.slice(stdout.indexOf('History'))).toBe(`History
+  2026-01-31 11:55:00 UTC            pending    added by client night\\x1bly
+  2026-01-31 11:55:00 UTC  +0.3s     claimed    attempt 1, claimed by build-7
+  2026-01-31 11:55:02 UTC  +2.0s     running    started on build-7
+  2026-01-31 11:57:07 UTC  +2m 5s    pending    attempt 1 failed, and will be repeated: boom
+  2026-01-31 11:55:00 UTC  +0.0s     stopped    stopped by a client before anybody took it
+  2026-01-31 11:55:00 UTC  +0.0s     failed     changed by hand, by plain SQL
+`)
+  const { stdout: json } = await cli(['show', 'run_1', '--json'], server)
+  expect(JSON.parse(json)).toEqual({ ...aRun(), events })
 })
 
 test('show: a pending run says what it waits for', async () => {

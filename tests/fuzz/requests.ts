@@ -34,6 +34,7 @@ const BODIES: Record<string, z.ZodType> = {
 const QUERIES: Record<string, z.ZodType> = {
   'GET /runs': schemas.listRunsQuery,
   'GET /runs/:run_id': schemas.getRunQuery,
+  'GET /runs/:run_id/events': schemas.runEventsQuery,
   'GET /runner/runs': schemas.pollQuery,
   'GET /sessions': schemas.listSessionsQuery,
   'DELETE /runners/:runner_id': schemas.removeRunnerQuery,

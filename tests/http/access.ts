@@ -45,6 +45,7 @@ const ROUTES: [route: string, outcomes: Outcomes, body?: object | undefined, que
   ['POST /runs/batch', CLIENT, { runs: [RUN] }],
   ['GET /runs', CLIENT],
   ['GET /runs/:run_id', CLIENT_OR_RUNNER],
+  ['GET /runs/:run_id/events', CLIENT],
   ['POST /runs/:run_id/stop', CLIENT],
   ['POST /runs/:run_id/retry', CLIENT],
   ['GET /sessions', CLIENT],

@@ -11,6 +11,7 @@ import { describeBadInput } from './bad-input.ts'
 import { describeDelays } from './delays.ts'
 import { describeFullQueue } from './full-queue.ts'
 import { describeGeneral } from './general.ts'
+import { describeHistory } from './history.ts'
 import { describeLostClients } from './lost-clients.ts'
 import { describePolls } from './polls.ts'
 import { describeRegistry } from './registry.ts'
@@ -34,6 +35,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeDelays,
   describeFullQueue,
   describeRuns,
+  describeHistory,
   describeStoppingRuns,
   describeRegistry,
   describeReports,

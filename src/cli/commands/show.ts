@@ -1,16 +1,20 @@
 import { Command } from 'commander'
 import type { RunnerView, RunView } from '../../http/views.ts'
 import type { Timestamp } from '../../queue/run.ts'
+import { LIST_LIMIT } from '../../queue/run-queue.ts'
 import type { Context } from '../context.ts'
 import { clientOf, type ServerOptions } from '../options.ts'
 import { printBlock, printFacts, printJson, styleStatus } from '../output.ts'
 import { ending, hostOf, standing, whyNobodyTakesIt } from '../run-words.ts'
 import { absoluteAndRelative, oneLine } from '../text.ts'
+import { printTimeline } from '../timeline.ts'
 
 export function showCommand(context: Context): Command {
   return new Command('show')
     .summary('show all facts of a run')
-    .description('Shows all facts of a run, with its prompt and its result or error.')
+    .description(
+      'Shows all facts of a run: its prompt, its result or error, and what happened to it when.',
+    )
     .argument('<run>', 'id of the run')
     .action((runId: string, options: ServerOptions) => show(context, runId, options))
 }
@@ -19,7 +23,8 @@ async function show(context: Context, runId: string, options: ServerOptions): Pr
   const { stdout } = context
   const client = clientOf(context, options)
   const run = await client.getRun(runId)
-  if (options.json) return printJson(stdout, run)
+  const { events } = await client.listRunEvents(runId, { limit: LIST_LIMIT })
+  if (options.json) return printJson(stdout, { ...run, events })
   const { runners } = await client.listRunners()
   printFacts(stdout, facts(context, run, runners))
   const { prompt: _, ...parameters } = run.parameters
@@ -30,6 +35,7 @@ async function show(context: Context, runId: string, options: ServerOptions): Pr
   if (run.result && run.result.data !== null) {
     printBlock(stdout, 'Result data', json(run.result.data))
   }
+  printTimeline(stdout, events, runners)
 }
 
 function facts(context: Context, run: RunView, runners: RunnerView[]) {
