@@ -1,8 +1,8 @@
 /** The command line as a whole: which commands there are, in groups, and what all have in common. */
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { loadCommand } from '../load/command.ts'
 import { runnerCommand } from '../runner/command.ts'
+import { version } from '../version.ts'
 import { addCommand } from './commands/add.ts'
 import { backupCommand } from './commands/backup.ts'
 import { completionCommand } from './commands/completion.ts'
@@ -124,8 +124,3 @@ function usageOf(command: Command): string {
 }
 
 const helpWidth = (columns: number | undefined): number => Math.min(columns ?? 80, 100)
-
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
-}

@@ -19,6 +19,7 @@ const clientOrRunner = (doing: string) => by(['client', 'runner'], doing)
 /** By method and path as the routes state them; `open` needs no token. */
 export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
   'GET /health': 'open',
+  'GET /openapi.json': 'open',
 
   'POST /runs': client('add a run'),
   'POST /runs/batch': client('add runs'),

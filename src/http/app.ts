@@ -5,6 +5,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { agentRoutes } from './agents.ts'
 import { mount } from './auth.ts'
 import type { Deps, Env } from './deps.ts'
+import { docsRoutes } from './docs.ts'
 import { errorAnswer, methodNotAllowedAnswer, notFoundAnswer } from './errors.ts'
 import { RunEnds } from './run-ends.ts'
 import { runnerRoutes } from './runner.ts'
@@ -39,5 +40,6 @@ export function createApp(deps: Deps): App {
   mount(app, '/runners', runnersRoutes(deps), deps)
   mount(app, '/sessions', sessionRoutes(deps), deps)
   mount(app, '/agents', agentRoutes(), deps)
+  mount(app, '', docsRoutes(), deps)
   return app
 }

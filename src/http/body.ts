@@ -67,6 +67,16 @@ export function readQuery<T extends z.ZodType>(c: Context, schema: T): z.output<
   return check(schema, checked(c.req.query(), 'query'), 'query')
 }
 
+/** By the names in which the schema spells them, which is how an error names them. */
+export function readHeaders<T extends z.ZodObject>(c: Context, schema: T): z.output<T> {
+  const names = Object.keys(schema.shape)
+  return check(
+    schema,
+    Object.fromEntries(names.map((name) => [name, c.req.header(name)])),
+    'header',
+  )
+}
+
 /** A path parameter. */
 export function pathId(c: Context, name: string): string {
   const id = c.req.param(name) ?? ''
@@ -75,7 +85,7 @@ export function pathId(c: Context, name: string): string {
   return id
 }
 
-type Source = 'body' | 'query'
+type Source = 'body' | 'query' | 'header'
 
 function bodyText(bytes: Buffer): string {
   const loc = ['body']

@@ -4,7 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { QueueError, type QueueErrorCode } from '../queue/errors.ts'
 import type { Deps } from './deps.ts'
 
-const STATUS = {
+const QUEUE_STATUS = {
   session_id_required: 400,
   session_not_finished: 400,
   invalid_cursor: 422,
@@ -34,17 +34,43 @@ const STATUS = {
   database_full: 507,
 } as const satisfies Record<QueueErrorCode, ContentfulStatusCode>
 
+/** Of what is refused before it reaches the queue. */
+const REQUEST_STATUS = {
+  body_broken_off: 400,
+  invalid_session_status: 400,
+  parameter_validation_failed: 400,
+  session_id_mismatch: 400,
+  session_id_required: 400,
+  token_required: 401,
+  invalid_token: 401,
+  host_not_allowed: 403,
+  insufficient_scope: 403,
+  origin_not_allowed: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  validation_error: 422,
+  internal_error: 500,
+  too_many_connections: 503,
+  too_many_waiting: 503,
+} as const satisfies Record<string, ContentfulStatusCode>
+
+type RequestErrorCode = keyof typeof REQUEST_STATUS
+export type ErrorCode = QueueErrorCode | RequestErrorCode
+export const STATUS = { ...QUEUE_STATUS, ...REQUEST_STATUS } as const
+
 /** A request that was refused before it reached the queue. */
-export class RequestError extends Error {
+export class RequestError<C extends RequestErrorCode = RequestErrorCode> extends Error {
   readonly status: ContentfulStatusCode
-  readonly code: string
+  readonly code: RequestErrorCode
   /** What existing clients read; the message itself where there is nothing more to say. */
   readonly detail: unknown
   readonly headers: Readonly<Record<string, string>>
 
   constructor(
-    status: ContentfulStatusCode,
-    code: string,
+    status: (typeof REQUEST_STATUS)[C],
+    code: C,
     message: string,
     detail?: unknown,
     headers: Record<string, string> = {},

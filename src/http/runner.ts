@@ -6,22 +6,12 @@ import type { ClaimedRun } from '../queue/run.ts'
 import type { Report } from '../queue/run-queue.ts'
 import type { NewRunner } from '../queue/runner.ts'
 import { addSeconds } from '../queue/time.ts'
+import { RUNNER } from './api/runner.ts'
 import { pathId, readBody, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
 import { poll } from './poll.ts'
-import {
-  claimBody,
-  completedBody,
-  failedBody,
-  pollQuery,
-  registerBody,
-  reportBody,
-  runnerBody,
-  sessionReportBody,
-  stoppedBody,
-  WAIT_SECONDS_MAX,
-} from './schemas.ts'
+import { type registerBody, type reportBody, WAIT_SECONDS_MAX } from './schemas.ts'
 import { claimedRunView } from './views.ts'
 import type { WaitingRunners } from './waiting-runners.ts'
 
@@ -30,7 +20,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   const app = new Hono<Env>()
 
   app.post('/register', async (c) => {
-    const runner = newRunner(await readBody(c, registerBody))
+    const runner = newRunner(await readBody(c, RUNNER['POST /runner/register'].body))
     const at = now()
     const staleBefore = addSeconds(at, -config.staleThresholdSeconds)
     const { runner_id } = await engine.runners.register(runner, at, staleBefore, c.get('caller'))
@@ -43,7 +33,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   })
 
   app.get('/runs', async (c) => {
-    const { runner_id } = readQuery(c, pollQuery)
+    const { runner_id } = readQuery(c, RUNNER['GET /runner/runs'].query)
     const waitSeconds = config.pollTimeoutSeconds
     const signal = () => c.req.raw.signal
     const caller = c.get('caller')
@@ -67,7 +57,10 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   })
 
   app.post('/runs/claim', async (c) => {
-    const { runner_id, limit, wait_seconds, claim_key } = await readBody(c, claimBody)
+    const { runner_id, limit, wait_seconds, claim_key } = await readBody(
+      c,
+      RUNNER['POST /runner/runs/claim'].body,
+    )
     const answer = await poll(deps, waiting, {
       runner_id,
       caller: c.get('caller'),
@@ -110,13 +103,17 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   }
 
   app.post('/runs/:run_id/started', async (c) => {
-    const body = await readBody(c, reportBody, { lenient: true })
+    const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/started'].body, {
+      lenient: true,
+    })
     await engine.runs.start(report(c, body), now())
     return c.json({ ok: true })
   })
 
   app.post('/runs/:run_id/completed', async (c) => {
-    const body = await readBody(c, completedBody, { lenient: true })
+    const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/completed'].body, {
+      lenient: true,
+    })
     const { text = null, data = null } = body.result ?? {}
     const completion = {
       ...report(c, body),
@@ -128,20 +125,27 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   })
 
   app.post('/runs/:run_id/failed', async (c) => {
-    const body = await readBody(c, failedBody, { lenient: true })
+    const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/failed'].body, {
+      lenient: true,
+    })
     await engine.runs.fail({ ...report(c, body), error: body.error }, now())
     return c.json({ ok: true })
   })
 
   app.post('/runs/:run_id/stopped', async (c) => {
-    const body = await readBody(c, stoppedBody, { lenient: true })
+    const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/stopped'].body, {
+      lenient: true,
+    })
     await engine.runs.confirmStop(report(c, body), now())
     return c.json({ ok: true })
   })
 
   app.post('/sessions/:session_id/status', async (c) => {
     const session_id = pathId(c, 'session_id')
-    const { runner_id, status } = await readBody(c, sessionReportBody)
+    const { runner_id, status } = await readBody(
+      c,
+      RUNNER['POST /runner/sessions/:session_id/status'].body,
+    )
     if (status !== 'finished' && status !== 'failed' && status !== 'stopped') {
       throw new RequestError(
         400,
@@ -154,7 +158,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
   })
 
   app.post('/heartbeat', async (c) => {
-    const { runner_id } = await readBody(c, runnerBody)
+    const { runner_id } = await readBody(c, RUNNER['POST /runner/heartbeat'].body)
     await engine.runners.heartbeat(runner_id, now(), c.get('caller'))
     return c.json({ ok: true })
   })

@@ -1,9 +1,9 @@
 /** /runners: the registry, for people and programs that look after it. */
 import { Hono } from 'hono'
 import { LIST_LIMIT } from '../queue/run-queue.ts'
+import { RUNNERS } from './api/runners.ts'
 import { pathId, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
-import { removeRunnerQuery } from './schemas.ts'
 import { runnerView } from './views.ts'
 
 export function runnersRoutes({ engine, config, now }: Deps): Hono<Env> {
@@ -19,7 +19,7 @@ export function runnersRoutes({ engine, config, now }: Deps): Hono<Env> {
 
   app.delete('/:runner_id', async (c) => {
     const runner_id = pathId(c, 'runner_id')
-    const { self } = readQuery(c, removeRunnerQuery)
+    const { self } = readQuery(c, RUNNERS['DELETE /runners/:runner_id'].query)
     if (self === 'true') {
       await engine.runners.remove(runner_id, now(), c.get('caller'))
       return c.json({ ok: true, message: 'Runner deregistered', initiated_by: 'self' })

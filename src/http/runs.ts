@@ -4,19 +4,12 @@ import { QueueError } from '../queue/errors.ts'
 import { newRunId } from '../queue/ids.ts'
 import { type AddedRun, isTerminal, RUN_STATUSES, type Run } from '../queue/run.ts'
 import type { AddBounds } from '../queue/run-queue.ts'
-import { pathId, readBody, readQuery } from './body.ts'
+import { RUNS } from './api/runs.ts'
+import { pathId, readBody, readHeaders, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
-import { ValidationError } from './errors.ts'
 import { newRun } from './new-run.ts'
 import type { RunEnds } from './run-ends.ts'
-import {
-  addRunBody,
-  addRunsBody,
-  getRunQuery,
-  listRunsQuery,
-  runEventsQuery,
-  WAIT_SECONDS_MAX,
-} from './schemas.ts'
+import { WAIT_SECONDS_MAX } from './schemas.ts'
 import { runView } from './views.ts'
 
 export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<Env> {
@@ -36,8 +29,9 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
   }
 
   app.post('/', async (c) => {
-    const body = await readBody(c, addRunBody)
-    const idempotencyKey = idempotencyHeader(c.req.header('idempotency-key'))
+    const { body: schema, headers } = RUNS['POST /runs']
+    const body = await readBody(c, schema)
+    const { 'Idempotency-Key': idempotencyKey } = readHeaders(c, headers)
     const at = now()
     const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey })
     const added = await engine.runs.add(run, at, boundsOf(c))
@@ -45,7 +39,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
   })
 
   app.post('/batch', async (c) => {
-    const { runs } = await readBody(c, addRunsBody)
+    const { runs } = await readBody(c, RUNS['POST /runs/batch'].body)
     const at = now()
     const added = await engine.runs.addMany(
       runs.map((body, index) => {
@@ -59,7 +53,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
   })
 
   app.get('/', async (c) => {
-    const { status, ...filter } = readQuery(c, listRunsQuery)
+    const { status, ...filter } = readQuery(c, RUNS['GET /runs'].query)
     const words = status?.split(',').map((word) => word.trim())
     const statuses = words && RUN_STATUSES.filter((known) => words.includes(known))
     const { runs, next_cursor } = await engine.runs.list({ ...filter, statuses })
@@ -68,7 +62,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
 
   app.get('/:run_id', async (c) => {
     const run_id = pathId(c, 'run_id')
-    const { wait } = readQuery(c, getRunQuery)
+    const { wait } = readQuery(c, RUNS['GET /runs/:run_id'].query)
     const run = existing(await engine.runs.get(run_id))
     if (wait === 0 || isTerminal(run.status)) return c.json(runView(run))
     const seconds = Math.min(wait, WAIT_SECONDS_MAX)
@@ -78,7 +72,9 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
 
   app.get('/:run_id/events', async (c) => {
     const run_id = pathId(c, 'run_id')
-    return c.json(await engine.runs.events(run_id, readQuery(c, runEventsQuery)))
+    return c.json(
+      await engine.runs.events(run_id, readQuery(c, RUNS['GET /runs/:run_id/events'].query)),
+    )
   })
 
   app.post('/:run_id/stop', async (c) => {
@@ -116,11 +112,4 @@ const addedView = ({ run: { run_id, session_id, status } }: AddedRun) => ({
 function existing(run: Run | null): Run {
   if (!run) throw new QueueError('run_not_found', 'Run not found')
   return run
-}
-
-function idempotencyHeader(key: string | undefined): string | undefined {
-  if (key === undefined || (key.length > 0 && key.length <= 200)) return key
-  throw new ValidationError([
-    { type: 'too_big', loc: ['header', 'Idempotency-Key'], msg: 'Must have 1 to 200 characters' },
-  ])
 }

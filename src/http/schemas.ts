@@ -40,6 +40,8 @@ const object = z.custom<JsonObject>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
   'Invalid input: expected object',
 )
+const optionalObject = object.nullish().meta({ type: ['object', 'null'] })
+
 const seconds = (max: number) => z.number().positive().max(max)
 /** Numbers in a query are text. */
 const queryNumber = (min: number, max: number) => z.coerce.number().min(min).max(max)
@@ -65,7 +67,7 @@ const instant = z
 
 const addRunFields = z.object({
   type: z.enum(RUN_TYPES),
-  parameters: object.nullish(),
+  parameters: optionalObject,
   prompt: z.string().nullish(),
   session_id: id.nullish(),
   agent_name: line(NAME_LENGTH).nullish(),
@@ -73,7 +75,7 @@ const addRunFields = z.object({
   parent_session_id: id.nullish(),
   execution_mode: z.enum(EXECUTION_MODES).nullish(),
   additional_demands: demands.nullish(),
-  scope: object.nullish(),
+  scope: optionalObject,
   priority: z.int().min(-1_000_000).max(1_000_000).nullish(),
   max_attempts: z.int().min(1).max(100).nullish(),
   retry_delay_seconds: z.number().min(0).max(RETRY_DELAY_SECONDS_MAX).nullish(),
@@ -82,6 +84,10 @@ const addRunFields = z.object({
   delay_seconds: z.number().min(0).max(DELAY_SECONDS_MAX).nullish(),
   timeout_seconds: seconds(TIMEOUT_SECONDS_MAX).nullish(),
   idempotency_key: line(ID_LENGTH).nullish(),
+})
+
+export const idempotencyHeader = z.object({
+  'Idempotency-Key': z.string().min(1).max(200).optional(),
 })
 
 export const addRunBody = addRunFields
@@ -125,10 +131,13 @@ export const registerBody = z
     project_dir: path,
     executor_profile: line(NAME_LENGTH).nullish(),
     executor_type: line(NAME_LENGTH).nullish(),
-    executor: object.nullish(),
+    executor: optionalObject,
     tags: tags.nullish(),
     require_matching_tags: z.boolean().nullish(),
-    agents: z.array(object).max(1000).nullish(),
+    agents: z
+      .array(object.meta({ type: 'object' }))
+      .max(1000)
+      .nullish(),
   })
   .refine(({ executor_profile, executor_type }) => executor_profile || executor_type, {
     path: ['executor_profile'],

@@ -3,10 +3,10 @@ import { Hono } from 'hono'
 import { QueueError } from '../queue/errors.ts'
 import type { Session } from '../queue/session.ts'
 import type { SessionStop } from '../queue/sessions.ts'
+import { SESSIONS } from './api/sessions.ts'
 import { pathId, readBody, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
-import { bindBody, listSessionsQuery, metadataBody, sessionEventBody } from './schemas.ts'
 import { sessionView } from './views.ts'
 
 export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
@@ -14,7 +14,7 @@ export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
   const app = new Hono<Env>()
 
   app.get('/', async (c) => {
-    const page = await sessions.list(readQuery(c, listSessionsQuery))
+    const page = await sessions.list(readQuery(c, SESSIONS['GET /sessions'].query))
     return c.json({ sessions: page.sessions.map(sessionView), next_cursor: page.next_cursor })
   })
 
@@ -42,7 +42,7 @@ export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
 
   app.post('/:session_id/bind', async (c) => {
     const session_id = pathId(c, 'session_id')
-    const body = await readBody(c, bindBody)
+    const body = await readBody(c, SESSIONS['POST /sessions/:session_id/bind'].body)
     const { executor_session_id, hostname, project_dir = null } = body
     const { executor_profile = null, executor_type = null } = body
     const binding = { executor_session_id, hostname, executor_profile, executor_type, project_dir }
@@ -52,7 +52,9 @@ export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
 
   app.post('/:session_id/events', async (c) => {
     const session_id = pathId(c, 'session_id')
-    const event = await readBody(c, sessionEventBody, { lenient: true })
+    const event = await readBody(c, SESSIONS['POST /sessions/:session_id/events'].body, {
+      lenient: true,
+    })
     if (event.session_id !== session_id) {
       throw new RequestError(
         400,
@@ -70,7 +72,11 @@ export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
 
   app.patch('/:session_id/metadata', async (c) => {
     const session_id = pathId(c, 'session_id')
-    const session = await sessions.update(session_id, await readBody(c, metadataBody), now())
+    const session = await sessions.update(
+      session_id,
+      await readBody(c, SESSIONS['PATCH /sessions/:session_id/metadata'].body),
+      now(),
+    )
     return c.json({ ok: true, session: sessionView(session) })
   })
 

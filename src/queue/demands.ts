@@ -14,7 +14,7 @@ export const DEMAND_PROPERTIES = [
 export type DemandProperty = (typeof DEMAND_PROPERTIES)[number]
 
 /** Canonical demands: unset properties are absent, tags are unique and in {@link compareTags} order. */
-export type Demands = { [property in DemandProperty]?: string } & { tags: string[] }
+export type Demands = { [property in DemandProperty]?: string | undefined } & { tags: string[] }
 
 /** Demands as a client states them: members may be missing, null or empty. */
 export type DemandsInput = { [property in DemandProperty]?: string | null | undefined } & {

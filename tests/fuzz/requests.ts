@@ -1,6 +1,8 @@
 /** Requests for every route of the app, whichever it has. */
 import fc from 'fast-check'
 import { z } from 'zod'
+import type { Routes } from '../../src/http/api/route.ts'
+import { ROUTES } from '../../src/http/api/routes.ts'
 import type { App } from '../../src/http/app.ts'
 import * as schemas from '../../src/http/schemas.ts'
 import { bodyText, knownOr, type Schema, wildText } from './values.ts'
@@ -15,30 +17,7 @@ export interface WildRequest {
   body: string | null
 }
 
-const BODIES: Record<string, z.ZodType> = {
-  'POST /runs': schemas.addRunBody,
-  'POST /runs/batch': schemas.addRunsBody,
-  'POST /runner/register': schemas.registerBody,
-  'POST /runner/runs/claim': schemas.claimBody,
-  'POST /runner/runs/:run_id/started': schemas.reportBody,
-  'POST /runner/runs/:run_id/completed': schemas.completedBody,
-  'POST /runner/runs/:run_id/failed': schemas.failedBody,
-  'POST /runner/runs/:run_id/stopped': schemas.stoppedBody,
-  'POST /runner/sessions/:session_id/status': schemas.sessionReportBody,
-  'POST /runner/heartbeat': schemas.runnerBody,
-  'POST /sessions/:session_id/bind': schemas.bindBody,
-  'POST /sessions/:session_id/events': schemas.sessionEventBody,
-  'PATCH /sessions/:session_id/metadata': schemas.metadataBody,
-}
-
-const QUERIES: Record<string, z.ZodType> = {
-  'GET /runs': schemas.listRunsQuery,
-  'GET /runs/:run_id': schemas.getRunQuery,
-  'GET /runs/:run_id/events': schemas.runEventsQuery,
-  'GET /runner/runs': schemas.pollQuery,
-  'GET /sessions': schemas.listSessionsQuery,
-  'DELETE /runners/:runner_id': schemas.removeRunnerQuery,
-}
+const DESCRIBED: Routes = Object.assign({}, ...Object.values(ROUTES))
 
 const jsonSchema = (schema: z.ZodType): Schema =>
   z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as Schema
@@ -70,9 +49,9 @@ const mostly = <T>(usual: fc.Arbitrary<T>, rare: fc.Arbitrary<T>): fc.Arbitrary<
 const rarely = <T>(rare: fc.Arbitrary<T>): fc.Arbitrary<T | null> =>
   mostly<T | null>(fc.constant(null), rare)
 
-/** A route that is not named above gets bodies of all kinds. */
+/** A route that reads none gets bodies of all kinds. */
 function bodyOf(route: string): fc.Arbitrary<string> {
-  const own = BODIES[route]
+  const own = DESCRIBED[route]?.body
   const others = fc.constantFrom(...ALL_SCHEMAS).chain((each) => bodyText(jsonSchema(each)))
   return own === undefined ? others : mostly(bodyText(jsonSchema(own)), others)
 }
@@ -107,7 +86,7 @@ const queryValue = fc.oneof(
 )
 
 function queryText(route: string): fc.Arbitrary<string> {
-  const schema = QUERIES[route]
+  const schema = DESCRIBED[route]?.query
   const names = schema === undefined ? [...ALL_NAMES, ''] : [...namesOf(schema), 'x']
   const pair = fc
     .constantFrom(...names)

@@ -41,6 +41,7 @@ const EVENT = { event_type: 'x', session_id: 'ses_1', timestamp: '2026-01-31T12:
 /** Every route, with what a request to it needs to get past the checks of its form. */
 const ROUTES: [route: string, outcomes: Outcomes, body?: object | undefined, query?: string][] = [
   ['GET /health', EVERYBODY],
+  ['GET /openapi.json', EVERYBODY],
   ['POST /runs', CLIENT, RUN],
   ['POST /runs/batch', CLIENT, { runs: [RUN] }],
   ['GET /runs', CLIENT],

@@ -9,6 +9,7 @@ import { describeAddRuns } from './add-runs.ts'
 import { describeAddingMany } from './adding-many.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeDelays } from './delays.ts'
+import { describeDescription } from './description.ts'
 import { describeFullQueue } from './full-queue.ts'
 import { describeGeneral } from './general.ts'
 import { describeHistory } from './history.ts'
@@ -29,6 +30,7 @@ import { describeWaitingForTime } from './waiting-for-time.ts'
 const SUBJECTS: ((setup: Setup) => void)[] = [
   describeGeneral,
   describeAccess,
+  describeDescription,
   describeTokens,
   describeAddRuns,
   describeAddingMany,

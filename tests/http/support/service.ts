@@ -12,6 +12,7 @@ import type { Session } from '../../../src/queue/session.ts'
 import type { EngineFixture, OpenFixture } from '../../conformance/fixture.ts'
 import { type Clock, fakeClock } from '../../support/clock.ts'
 import { type Answer, type Api, apiOf, type Body } from './api.ts'
+import { undescribed } from './described.ts'
 
 export interface Added {
   run_id: string
@@ -132,7 +133,14 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
     closing: closing.signal,
     onError: (error) => errors.push(error),
   })
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server
+  const faults: Promise<string | null>[] = []
+  const server = createAdaptorServer({
+    async fetch(request, env) {
+      const response = await app.fetch(request, env)
+      faults.push(undescribed(request, response).catch(String))
+      return response
+    },
+  }) as Server
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -154,6 +162,7 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
   atEnd(async () => {
     await close()
     expect(errors).toEqual([])
+    expect((await Promise.all(faults)).filter((fault) => fault !== null)).toEqual([])
   })
 
   const api = apiOf(url)

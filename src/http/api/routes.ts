@@ -1,0 +1,15 @@
+/** Every route of the API, as it is described. A test compares it with what is mounted. */
+import type { Routes } from './route.ts'
+import { RUNNER } from './runner.ts'
+import { RUNNERS } from './runners.ts'
+import { RUNS } from './runs.ts'
+import { SERVICE } from './service.ts'
+import { SESSIONS } from './sessions.ts'
+
+/** In groups, as the documentation shows them. */
+export const ROUTES: Readonly<Record<string, Routes>> = {
+  Runs: RUNS,
+  Sessions: SESSIONS,
+  Runners: { ...RUNNERS, ...RUNNER },
+  Service: SERVICE,
+}

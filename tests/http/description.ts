@@ -1,0 +1,79 @@
+/** What the API says of itself. That its answers are as it says, every test here sees to. */
+import { describe, expect, test } from 'vitest'
+import { ROUTES } from '../../src/http/api/routes.ts'
+import { faultOf } from './support/described.ts'
+import { type Setup, shared } from './support/service.ts'
+
+interface Media {
+  schema: object
+  example?: unknown
+}
+interface Part {
+  content?: Record<string, Media>
+}
+interface Operation {
+  operationId: string
+  requestBody?: Part
+  responses: Record<string, Part>
+}
+interface Document {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, { example?: unknown }> }
+}
+
+export function describeDescription(setup: Setup): void {
+  const given = shared(setup)
+  const document = async () => (await (await given()).get<Document>('/openapi.json')).body
+  const operations = async () => Object.values((await document()).paths).flatMap(Object.values)
+
+  describe('/openapi.json', () => {
+    test('describes every route that there is, and no other', async () => {
+      const { app } = await given()
+      const mounted = app.routes.map(({ method, path }) => `${method} ${path}`)
+      const described = Object.values(ROUTES).flatMap(Object.keys)
+      expect(described.sort()).toEqual(mounted.sort())
+      const { openapi, paths } = await document()
+      expect(openapi).toBe('3.1.0')
+      const operationsOf = ([path, methods]: [string, object]) =>
+        Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`)
+      expect(Object.entries(paths).flatMap(operationsOf).sort()).toEqual(
+        mounted.map((route) => route.replace(/:(\w+)/g, '{$1}')).sort(),
+      )
+    })
+
+    test('names each operation by a name of its own', async () => {
+      const names = (await operations()).map(({ operationId }) => operationId)
+      expect(new Set(names).size).toBe(names.length)
+    })
+
+    test('has examples that are as it says', async () => {
+      const { components } = await document()
+      const faults: [string, string][] = []
+      let examples = 0
+      const check = (place: string, { schema, example }: Media) => {
+        if (example === undefined) return
+        examples += 1
+        const fault = faultOf(schema, example)
+        if (fault) faults.push([place, fault])
+      }
+      for (const { operationId, requestBody, responses } of await operations()) {
+        const parts: Part[] = [...Object.values(responses), ...(requestBody ? [requestBody] : [])]
+        const media = parts.flatMap(({ content = {} }) => Object.values(content))
+        for (const each of media) check(operationId, each)
+      }
+      for (const [name, { example }] of Object.entries(components.schemas)) {
+        check(name, { schema: { $ref: `#/components/schemas/${name}` }, example })
+      }
+      expect(faults).toEqual([])
+      expect(examples).toBeGreaterThan(30)
+    })
+
+    test('has an example of each body that a request may hold', async () => {
+      const without = (await operations()).filter(
+        ({ requestBody }) => requestBody?.content?.['application/json']?.example === undefined,
+      )
+      expect(without.filter(({ requestBody }) => requestBody)).toEqual([])
+    })
+  })
+}
