@@ -1,4 +1,5 @@
 /** Holds what the service answers against what /openapi.json says of it. */
+import type { Server, ServerResponse } from 'node:http'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { apiDocument } from '../../../src/http/api/document.ts'
 
@@ -59,17 +60,58 @@ const JSON_TYPE = 'application/json'
 const UNKNOWN_ROUTE = { status: 404, code: 'not_found' }
 const UNKNOWN_METHOD = { status: 405, code: 'method_not_allowed' }
 
-/** @returns why nobody who read the description would expect this answer; null where it is as it says. */
-export async function undescribed(request: Request, response: Response): Promise<string | null> {
-  const { method } = request
-  const { pathname } = new URL(request.url)
-  const { status } = response
-  const type = response.headers.get('content-type')?.split(';')[0] ?? null
-  // Streams are left alone: a second reader would keep the first from ending them.
-  const body = type === JSON_TYPE && method !== 'HEAD' ? response.clone().json() : null
-  const answer = { method, pathname, status, type, body: (await body) as unknown }
-  const fault = faultOfAnswer(answer)
-  return fault && `${method} ${pathname} answered ${status}: ${fault}`
+/**
+ * Looks at what the server writes, without being in its way.
+ * @returns what nobody who read the description would expect of those answers; more comes as they do
+ */
+export function observeAnswers(server: Server): string[] {
+  const undescribed: string[] = []
+  server.prependListener('request', ({ method = '', url = '' }, outgoing: ServerResponse) => {
+    let type: string | null = null
+    let text = ''
+    spy(outgoing, 'writeHead', (_, headers) => {
+      type = contentTypeOf(headers)
+    })
+    for (const name of ['write', 'end'] as const) {
+      spy(outgoing, name, (chunk) => {
+        // Streams may have no end, and what they say is no JSON.
+        if (type !== JSON_TYPE) return
+        if (typeof chunk === 'string') text += chunk
+        else if (chunk instanceof Uint8Array) text += Buffer.from(chunk).toString()
+      })
+    }
+    outgoing.once('close', () => {
+      // Cut off, or never begun: that is nobody's answer.
+      if (!outgoing.writableFinished) return
+      const { statusCode: status } = outgoing
+      const { pathname } = new URL(url, 'http://localhost')
+      const body: unknown = text === '' ? undefined : JSON.parse(text)
+      const fault = faultOfAnswer({ method, pathname, status, type, body })
+      if (fault) undescribed.push(`${method} ${pathname} answered ${status}: ${fault}`)
+    })
+  })
+  return undescribed
+}
+
+function spy(
+  outgoing: ServerResponse,
+  name: 'writeHead' | 'write' | 'end',
+  note: (...args: unknown[]) => void,
+): void {
+  const original = outgoing[name].bind(outgoing) as (...args: unknown[]) => never
+  outgoing[name] = (...args: unknown[]) => {
+    note(...args)
+    return original(...args)
+  }
+}
+
+/** @param headers as `writeHead` takes them: an object, or names and values by turns. */
+function contentTypeOf(headers: unknown): string | null {
+  const pairs = Array.isArray(headers)
+    ? headers.map((name, index) => [name, headers[index + 1]])
+    : Object.entries(headers ?? {})
+  const [, type] = pairs.find(([name]) => String(name).toLowerCase() === 'content-type') ?? []
+  return type === undefined ? null : (String(type).split(';')[0] ?? null)
 }
 
 interface SeenAnswer {

@@ -12,7 +12,7 @@ import type { Session } from '../../../src/queue/session.ts'
 import type { EngineFixture, OpenFixture } from '../../conformance/fixture.ts'
 import { type Clock, fakeClock } from '../../support/clock.ts'
 import { type Answer, type Api, apiOf, type Body } from './api.ts'
-import { undescribed } from './described.ts'
+import { observeAnswers } from './described.ts'
 
 export interface Added {
   run_id: string
@@ -133,14 +133,8 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
     closing: closing.signal,
     onError: (error) => errors.push(error),
   })
-  const faults: Promise<string | null>[] = []
-  const server = createAdaptorServer({
-    async fetch(request, env) {
-      const response = await app.fetch(request, env)
-      faults.push(undescribed(request, response).catch(String))
-      return response
-    },
-  }) as Server
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server
+  const undescribed = observeAnswers(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -162,7 +156,7 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
   atEnd(async () => {
     await close()
     expect(errors).toEqual([])
-    expect((await Promise.all(faults)).filter((fault) => fault !== null)).toEqual([])
+    expect(undescribed).toEqual([])
   })
 
   const api = apiOf(url)
