@@ -20,6 +20,7 @@ const clientOrRunner = (doing: string) => by(['client', 'runner'], doing)
 export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
   'GET /health': 'open',
   'GET /openapi.json': 'open',
+  'GET /docs': 'open',
 
   'POST /runs': client('add a run'),
   'POST /runs/batch': client('add runs'),

@@ -42,6 +42,7 @@ const EVENT = { event_type: 'x', session_id: 'ses_1', timestamp: '2026-01-31T12:
 const ROUTES: [route: string, outcomes: Outcomes, body?: object | undefined, query?: string][] = [
   ['GET /health', EVERYBODY],
   ['GET /openapi.json', EVERYBODY],
+  ['GET /docs', EVERYBODY],
   ['POST /runs', CLIENT, RUN],
   ['POST /runs/batch', CLIENT, { runs: [RUN] }],
   ['GET /runs', CLIENT],

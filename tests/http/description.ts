@@ -1,4 +1,5 @@
 /** What the API says of itself. That its answers are as it says, every test here sees to. */
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { ROUTES } from '../../src/http/api/routes.ts'
 import { faultOf } from './support/described.ts'
@@ -74,6 +75,40 @@ export function describeDescription(setup: Setup): void {
         ({ requestBody }) => requestBody?.content?.['application/json']?.example === undefined,
       )
       expect(without.filter(({ requestBody }) => requestBody)).toEqual([])
+    })
+  })
+  describe('/docs', () => {
+    test('shows every route, with what it refuses, and every shape', async () => {
+      const { text } = await (await given()).get('/docs')
+      const { components } = await document()
+      for (const operation of await operations()) {
+        expect(text).toContain(`<section id="${operation.operationId}">`)
+        expect(text).toContain(operation.summary)
+      }
+      for (const name of Object.keys(components.schemas)) {
+        expect(text).toContain(`<section id="${name}">`)
+      }
+      expect(text).toContain('<code>run_wrong_status</code>')
+    })
+
+    test('loads nothing, and lets nothing be loaded or run', async () => {
+      const { text, headers } = await (await given()).get('/docs')
+      const links = [...text.matchAll(/\b(?:src|href|action)="([^"]*)"/g)].map(([, link]) => link)
+      expect(links.filter((link) => !/^#\w+$/.test(link ?? ''))).toEqual(['/openapi.json'])
+      expect(text).not.toMatch(/<script|<link|@import|url\(/)
+      expect(text).not.toMatch(/ style="| on\w+="/)
+      const [style = ''] = /(?<=<style>)[^<]*/.exec(text) ?? []
+      const hash = createHash('sha256').update(style).digest('base64')
+      const policy = headers.get('content-security-policy')?.split('; ')
+      expect(policy).toContain("default-src 'none'")
+      expect(policy).toContain(`style-src 'sha256-${hash}'`)
+    })
+
+    test('links lead to where they say', async () => {
+      const { text } = await (await given()).get('/docs')
+      const ids = [...text.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id)
+      expect(new Set(ids).size).toBe(ids.length)
+      for (const [, id] of text.matchAll(/href="#([^"]*)"/g)) expect(ids).toContain(id)
     })
   })
 }

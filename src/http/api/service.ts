@@ -22,4 +22,8 @@ export const SERVICE = describeRoutes({
       },
     },
   },
+  'GET /docs': {
+    summary: 'Read this description as a page',
+    answers: { 200: { description: 'A page that needs no network', contentType: 'text/html' } },
+  },
 })

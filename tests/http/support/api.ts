@@ -7,7 +7,7 @@ export interface Answer<T = Body> {
   status: number
   headers: Headers
   text: string
-  /** The JSON of the answer; undefined where it is empty. */
+  /** The JSON of the answer; undefined where it is empty, or something else. */
   body: T
 }
 
@@ -24,7 +24,8 @@ export function apiOf(url: string): Api {
   async function send<T>(method: string, path: string, init: RequestInit = {}) {
     const response = await fetch(url + path, { method, ...init })
     const text = await response.text()
-    const body = (text === '' ? undefined : JSON.parse(text)) as T
+    const isJson = response.headers.get('content-type')?.startsWith('application/json')
+    const body = (isJson && text !== '' ? JSON.parse(text) : undefined) as T
     return { status: response.status, headers: response.headers, text, body }
   }
   const json = (body: unknown, init: RequestInit = {}): RequestInit => ({
