@@ -77,3 +77,95 @@ END $$;
 --> statement-breakpoint
 CREATE TRIGGER runs_deleted AFTER DELETE ON "runs"
 FOR EACH ROW EXECUTE FUNCTION runqueue.forget_run();
+--> statement-breakpoint
+-- What changes in sessions, for those who follow them live: from when somebody first did, the row is
+-- there in counters, and until then the triggers find nothing to write.
+CREATE TABLE "session_changes" (
+	"change_id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "session_changes_change_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"sequence" bigint,
+	"at" text COLLATE "C" NOT NULL,
+	"kind" text COLLATE "C" NOT NULL,
+	"session_id" text COLLATE "C" NOT NULL,
+	"event_id" bigint,
+	"data" json,
+	CONSTRAINT "session_changes_sequence_unique" UNIQUE("sequence")
+);
+--> statement-breakpoint
+CREATE INDEX "idx_session_changes_new" ON "session_changes" USING btree ("change_id") WHERE sequence IS NULL;
+--> statement-breakpoint
+CREATE SEQUENCE "session_changes_sequence";
+--> statement-breakpoint
+CREATE FUNCTION runqueue.tell_session_change(kind text, session_id text, event_id bigint, data json)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  newest bigint;
+BEGIN
+  INSERT INTO runqueue.session_changes (at, kind, session_id, event_id, data)
+  VALUES (to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+    kind, session_id, event_id, data)
+  RETURNING change_id INTO newest;
+  DELETE FROM runqueue.session_changes WHERE change_id IN (
+    SELECT change_id FROM runqueue.session_changes WHERE change_id <= newest - 10000
+    ORDER BY change_id LIMIT 10 FOR UPDATE SKIP LOCKED);
+  PERFORM runqueue.hint();
+END $$;
+--> statement-breakpoint
+CREATE FUNCTION runqueue.session_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM runqueue.counters WHERE name = 'session_changes') THEN
+    RETURN NULL;
+  END IF;
+  IF TG_OP = 'DELETE' THEN
+    PERFORM runqueue.tell_session_change('session_deleted', OLD.session_id, NULL, NULL);
+  ELSE
+    PERFORM runqueue.tell_session_change(
+      CASE TG_OP WHEN 'INSERT' THEN 'session_created' ELSE 'session_updated' END,
+      NEW.session_id, NULL, json_build_object(
+        'session_id', NEW.session_id, 'status', NEW.status, 'created_at', NEW.created_at,
+        'project_dir', NEW.project_dir, 'agent_name', NEW.agent_name,
+        'last_resumed_at', NEW.last_resumed_at, 'parent_session_id', NEW.parent_session_id,
+        'executor_session_id', NEW.executor_session_id, 'executor_profile', NEW.executor_profile,
+        'hostname', NEW.hostname));
+  END IF;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_created AFTER INSERT OR DELETE ON "sessions"
+FOR EACH ROW EXECUTE FUNCTION runqueue.session_changed();
+--> statement-breakpoint
+CREATE TRIGGER session_changes_updated AFTER UPDATE ON "sessions"
+FOR EACH ROW WHEN (NEW.status IS DISTINCT FROM OLD.status OR NEW.created_at IS DISTINCT FROM OLD.created_at
+  OR NEW.project_dir IS DISTINCT FROM OLD.project_dir
+  OR NEW.agent_name IS DISTINCT FROM OLD.agent_name
+  OR NEW.last_resumed_at IS DISTINCT FROM OLD.last_resumed_at
+  OR NEW.parent_session_id IS DISTINCT FROM OLD.parent_session_id
+  OR NEW.executor_session_id IS DISTINCT FROM OLD.executor_session_id
+  OR NEW.executor_profile IS DISTINCT FROM OLD.executor_profile
+  OR NEW.hostname IS DISTINCT FROM OLD.hostname)
+EXECUTE FUNCTION runqueue.session_changed();
+--> statement-breakpoint
+CREATE FUNCTION runqueue.session_told() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT 1 FROM runqueue.counters WHERE name = 'session_changes') THEN
+    PERFORM runqueue.tell_session_change('event', session_id, NEW.id, NULL)
+    FROM runqueue.sessions WHERE seq = NEW.session_seq;
+  END IF;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_event AFTER INSERT ON "session_events"
+FOR EACH ROW EXECUTE FUNCTION runqueue.session_told();
+--> statement-breakpoint
+CREATE FUNCTION runqueue.session_run_failed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT 1 FROM runqueue.counters WHERE name = 'session_changes') THEN
+    PERFORM runqueue.tell_session_change('run_failed', NEW.session_id, NULL,
+      json_build_object('run_id', NEW.run_id, 'error', NEW.error));
+  END IF;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_failed AFTER UPDATE OF status ON "runs"
+FOR EACH ROW WHEN (NEW.status = 'failed' AND OLD.status <> 'failed'
+  AND NEW.cause IN ('match_timed_out', 'runner_lost', 'runner_removed', 'recovered'))
+EXECUTE FUNCTION runqueue.session_run_failed();

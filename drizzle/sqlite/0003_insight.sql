@@ -72,3 +72,76 @@ WHEN NEW.status <> OLD.status AND NEW.cause IS OLD.cause AND NEW.cause IS NOT NU
 BEGIN
   UPDATE runs SET cause = NULL, changed_by = NULL WHERE seq = NEW.seq;
 END;
+--> statement-breakpoint
+-- What changes in sessions, for those who follow them live: from when somebody first did, the row is
+-- there in counters, and until then the triggers find nothing to write.
+CREATE TABLE `session_changes` (
+	`change_id` integer PRIMARY KEY NOT NULL,
+	`at` text NOT NULL,
+	`kind` text NOT NULL,
+	`session_id` text NOT NULL,
+	`event_id` integer,
+	`data` text
+);
+--> statement-breakpoint
+CREATE TRIGGER session_changes_created AFTER INSERT ON sessions
+WHEN EXISTS (SELECT 1 FROM counters WHERE name = 'session_changes')
+BEGIN
+  INSERT INTO session_changes (at, kind, session_id, data)
+  VALUES (strftime('%Y-%m-%dT%H:%M:%fZ'), 'session_created', NEW.session_id,
+    json_object(
+      'session_id', NEW.session_id, 'status', NEW.status, 'created_at', NEW.created_at,
+      'project_dir', NEW.project_dir, 'agent_name', NEW.agent_name,
+      'last_resumed_at', NEW.last_resumed_at, 'parent_session_id', NEW.parent_session_id,
+      'executor_session_id', NEW.executor_session_id, 'executor_profile', NEW.executor_profile,
+      'hostname', NEW.hostname));
+END;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_updated AFTER UPDATE ON sessions
+WHEN (NEW.status IS NOT OLD.status OR NEW.created_at IS NOT OLD.created_at
+    OR NEW.project_dir IS NOT OLD.project_dir OR NEW.agent_name IS NOT OLD.agent_name
+    OR NEW.last_resumed_at IS NOT OLD.last_resumed_at
+    OR NEW.parent_session_id IS NOT OLD.parent_session_id
+    OR NEW.executor_session_id IS NOT OLD.executor_session_id
+    OR NEW.executor_profile IS NOT OLD.executor_profile OR NEW.hostname IS NOT OLD.hostname)
+  AND EXISTS (SELECT 1 FROM counters WHERE name = 'session_changes')
+BEGIN
+  INSERT INTO session_changes (at, kind, session_id, data)
+  VALUES (strftime('%Y-%m-%dT%H:%M:%fZ'), 'session_updated', NEW.session_id,
+    json_object(
+      'session_id', NEW.session_id, 'status', NEW.status, 'created_at', NEW.created_at,
+      'project_dir', NEW.project_dir, 'agent_name', NEW.agent_name,
+      'last_resumed_at', NEW.last_resumed_at, 'parent_session_id', NEW.parent_session_id,
+      'executor_session_id', NEW.executor_session_id, 'executor_profile', NEW.executor_profile,
+      'hostname', NEW.hostname));
+END;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_deleted AFTER DELETE ON sessions
+WHEN EXISTS (SELECT 1 FROM counters WHERE name = 'session_changes')
+BEGIN
+  INSERT INTO session_changes (at, kind, session_id)
+  VALUES (strftime('%Y-%m-%dT%H:%M:%fZ'), 'session_deleted', OLD.session_id);
+END;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_event AFTER INSERT ON session_events
+WHEN EXISTS (SELECT 1 FROM counters WHERE name = 'session_changes')
+BEGIN
+  INSERT INTO session_changes (at, kind, session_id, event_id)
+  SELECT strftime('%Y-%m-%dT%H:%M:%fZ'), 'event', session_id, NEW.id
+  FROM sessions WHERE seq = NEW.session_seq;
+END;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_failed AFTER UPDATE OF status ON runs
+WHEN NEW.status = 'failed' AND OLD.status <> 'failed'
+  AND NEW.cause IN ('match_timed_out', 'runner_lost', 'runner_removed', 'recovered')
+  AND EXISTS (SELECT 1 FROM counters WHERE name = 'session_changes')
+BEGIN
+  INSERT INTO session_changes (at, kind, session_id, data)
+  VALUES (strftime('%Y-%m-%dT%H:%M:%fZ'), 'run_failed', NEW.session_id,
+    json_object('run_id', NEW.run_id, 'error', NEW.error));
+END;
+--> statement-breakpoint
+CREATE TRIGGER session_changes_bounded AFTER INSERT ON session_changes
+BEGIN
+  DELETE FROM session_changes WHERE change_id <= NEW.change_id - 10000;
+END;

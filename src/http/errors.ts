@@ -8,6 +8,7 @@ const QUEUE_STATUS = {
   session_id_required: 400,
   session_not_finished: 400,
   invalid_cursor: 422,
+  unknown_event_id: 400,
   session_not_found: 404,
   parent_not_found: 404,
   parent_too_deep: 409,

@@ -182,15 +182,15 @@ export class ChangeSignal implements Changes {
   }
 
   async #read(client: pg.Client, from: Position, watch: number): Promise<void> {
-    const { position, changed, runner_ids, more } = await readFeed(new Connection(client), from)
+    const { position, changed, runner_ids, sessions, more } = await readFeed(new Connection(client), from)
     if (this.#watch !== watch) {
       this.#lookAgain = true
       return
     }
     this.#position = position
     if (more) this.#lookAgain = true
-    if (changed.length === 0 && runner_ids.length === 0) return
-    this.#tell({ runs: changed, runner_ids })
+    if (changed.length === 0 && runner_ids.length === 0 && !sessions) return
+    this.#tell({ runs: changed, runner_ids, sessions })
   }
 
   #tell(news: News): void {

@@ -4,8 +4,10 @@ import { ChangeSignal } from './change-signal.ts'
 import { Database, targetOf } from './database.ts'
 import { openClient } from './open.ts'
 import { createOwnership } from './ownership.ts'
+import { createRunFeed } from './run-feed.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRegistry, createRunners } from './runners.ts'
+import { createSessionFeed } from './session-feed.ts'
 import { createSessions } from './sessions.ts'
 import { createStorage } from './storage.ts'
 import { createTokens } from './tokens.ts'
@@ -32,6 +34,8 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
     runners: createRunners({ database, registry, ownership }),
     tokens: createTokens(database),
     storage: createStorage(database),
+    runFeed: createRunFeed(database),
+    sessionFeed: createSessionFeed(database),
     changes,
     async close() {
       await changes.close()

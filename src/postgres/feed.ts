@@ -16,6 +16,8 @@ export interface Position {
   /** … and of what is visible in this one, the events up to `after`. */
   until: string | null
   after: number
+  /** The last change of a session that was told of: its number. */
+  sequence: number
 }
 
 /** What one look reads at most; the next reads on. */
@@ -30,9 +32,16 @@ interface Row {
   demands: RunNews['demands']
   available_at: RunNews['available_at']
   runner_id: string | null
+  /** Of the latest change of a session that has a number … */
+  sequence: number
+  /** … and whether there are some that have none yet. */
+  unnumbered: boolean
 }
 
-const end = new Statement<{ snapshot: string }>(sql`SELECT pg_current_snapshot()::text AS snapshot`)
+const lastSequence = sql`coalesce((SELECT max(sequence) FROM session_changes), 0)`
+const end = new Statement<{ snapshot: string; sequence: number }>(
+  sql`SELECT pg_current_snapshot()::text AS snapshot, ${lastSequence} AS sequence`,
+)
 
 /** Transactions that another server's dump brought along count as under way until theirs are used up. */
 const newIn = (table: SQLWrapper) => sql`
@@ -60,26 +69,30 @@ const read = new Statement<Row>(sql`
     SELECT * FROM page
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL, runner_id FROM new_signals WHERE ${param('after')}::bigint = 0)
-  SELECT span.until::text, news.*
+  SELECT span.until::text, news.*, ${lastSequence} AS sequence,
+    EXISTS (SELECT 1 FROM session_changes WHERE sequence IS NULL) AS unnumbered
   FROM span LEFT JOIN news ON true
   ORDER BY event_id`)
 
 /** The end of the feed: nothing from before is told. */
 export async function feedEnd(on: Connection): Promise<Position> {
   const found = await end.get(on)
-  return { before: found?.snapshot ?? '', until: null, after: 0 }
+  const { snapshot = '', sequence = 0 } = found ?? {}
+  return { before: snapshot, until: null, after: 0, sequence }
 }
 
 export async function readFeed(on: Connection, from: Position) {
-  const rows = await read.all(on, { ...from })
+  const { before, until: begun, after } = from
+  const rows = await read.all(on, { before, until: begun, after })
   const until = rows[0]?.until ?? from.before
   const events = rows.flatMap((row) => (row.event_id === null ? [] : [row]))
   const more = events.length === NEWS_LIMIT
   const signals = rows.filter(({ event_id }) => event_id === null)
   const toStop = events.filter(({ status }) => status === 'stopping')
+  const { sequence = from.sequence, unnumbered = false } = rows[0] ?? {}
   const position: Position = more
-    ? { before: from.before, until, after: events.at(-1)?.event_id ?? 0 }
-    : { before: until, until: null, after: 0 }
+    ? { before: from.before, until, after: events.at(-1)?.event_id ?? 0, sequence }
+    : { before: until, until: null, after: 0, sequence }
   return {
     changed: events.map(
       ({ run_id, status, demands, available_at }): RunNews => ({
@@ -87,6 +100,7 @@ export async function readFeed(on: Connection, from: Position) {
       }),
     ),
     runner_ids: [...toStop, ...signals].flatMap(({ runner_id }) => runner_id ?? []),
+    sessions: unnumbered || sequence > from.sequence,
     position,
     more,
   }

@@ -12,7 +12,7 @@ import type { Database } from './database.ts'
 import { param, Statement } from './statements.ts'
 
 const FIELDS = ['event_id', 'at', 'from_status', 'to_status', 'cause', 'changed_by']
-const eventFields = sql.raw(
+export const eventFields = sql.raw(
   [...FIELDS, 'runner_id', 'attempt', 'detail'].map((field) => `event.${field}`).join(', '),
 )
 

@@ -34,6 +34,7 @@ import {
   type RunResult,
 } from '../queue/run.ts'
 import { SESSION_STATUSES } from '../queue/session.ts'
+import { SESSION_CHANGES } from '../queue/session-change.ts'
 import { TOKEN_ROLES } from '../queue/token.ts'
 
 /** Text that sorts and compares by its bytes, whatever the database's collation: as times, ids and demands do. */
@@ -199,6 +200,30 @@ export const callbacks = pgTable(
     created_at: text().notNull(),
   },
   (table) => [index('idx_callbacks_parent').on(table.parent_session_id, table.callback_id)],
+)
+
+/**
+ * What changed in sessions, for those who follow them live: written by triggers once somebody did
+ * (`counters` tells), and only the latest are kept.
+ */
+export const sessionChanges = pgTable(
+  'session_changes',
+  {
+    change_id: seq(),
+    /**
+     * Its place among all, given after the commit by whoever reads first, so that no lower one
+     * becomes visible later.
+     */
+    sequence: bigint({ mode: 'number' }).unique(),
+    at: text().notNull(),
+    kind: word(SESSION_CHANGES).notNull(),
+    session_id: text().notNull(),
+    /** What was told in the session. */
+    event_id: bigint({ mode: 'number' }),
+    /** The session as it was then, or the run that failed. */
+    data: json().$type<JsonObject>(),
+  },
+  (table) => [index('idx_session_changes_new').on(table.change_id).where(sql`sequence IS NULL`)],
 )
 
 /**

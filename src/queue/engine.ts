@@ -1,7 +1,10 @@
 import type { Demands } from './demands.ts'
+import type { Feed } from './feed.ts'
 import type { RunStatus, Timestamp } from './run.ts'
+import type { LiveRunEvent } from './run-event.ts'
 import type { RunQueue } from './run-queue.ts'
 import type { Runners } from './runners.ts'
+import type { SessionChange } from './session-change.ts'
 import type { Sessions } from './sessions.ts'
 import type { Storage } from './storage.ts'
 import type { Tokens } from './tokens.ts'
@@ -20,6 +23,10 @@ export interface Engine {
   readonly runners: Runners
   readonly storage: Storage
   readonly tokens: Tokens
+  /** The history of all runs, as it goes on. */
+  readonly runFeed: Feed<LiveRunEvent>
+  /** What changes in sessions; it is written down from when `end` is first asked for. */
+  readonly sessionFeed: Feed<SessionChange>
   readonly changes: Changes
   /** Finishes the writes at hand and closes the connections. */
   close(): Promise<void>
@@ -40,6 +47,8 @@ export interface News {
   runs: RunNews[]
   /** Runners that have something to hear: a stop, their deregistration, that they were removed. */
   runner_ids: string[]
+  /** Sessions changed, where that is written down; see `Engine.sessionFeed`. */
+  sessions: boolean
 }
 
 export interface RunNews {

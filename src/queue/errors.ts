@@ -14,6 +14,7 @@ const QUEUE_ERROR_CODES = [
   'parent_too_deep',
   'result_not_found',
   'invalid_cursor',
+  'unknown_event_id',
   'run_not_found',
   'run_not_held',
   'run_wrong_status',

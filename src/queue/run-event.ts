@@ -21,6 +21,14 @@ export interface RunEvent {
   detail: string | null
 }
 
+/** … as it is told to those who follow all runs. */
+export interface LiveRunEvent extends RunEvent {
+  session_id: string
+}
+
+/** What one look reads of the events of all runs. */
+export const EVENTS_LIMIT = 500
+
 export interface RunEventFilter {
   /** 1 to LIST_LIMIT. */
   limit: number

@@ -3,7 +3,7 @@ import type { JsonValue, Timestamp } from './run.ts'
 import type { SessionEvent } from './session.ts'
 
 /** As engines store it: what the event carries beside these is its payload. */
-interface StoredEvent {
+export interface StoredEvent {
   id: number
   event_type: string
   timestamp: Timestamp

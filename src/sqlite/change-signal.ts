@@ -10,7 +10,7 @@ import { sql } from 'drizzle-orm'
 import type { Changes, News } from '../queue/engine.ts'
 import type { Orm } from './database.ts'
 import type { Client } from './driver.ts'
-import { runEvents, runnerSignals, runs } from './schema.ts'
+import { runEvents, runnerSignals, runs, sessionChanges } from './schema.ts'
 import { param } from './statements.ts'
 
 /**
@@ -121,7 +121,7 @@ export class ChangeSignal implements Changes {
     this.#position = position
     if (more) this.nudge()
     else this.#version = version
-    if (news.runs.length === 0 && news.runner_ids.length === 0) return
+    if (news.runs.length === 0 && news.runner_ids.length === 0 && !news.sessions) return
     // A copy, since listeners come and go meanwhile; who went hears nothing any more.
     for (const listener of [...this.#listeners]) {
       if (this.#listeners.has(listener)) listener(news)
@@ -133,15 +133,18 @@ export class ChangeSignal implements Changes {
 interface Position {
   event_id: number
   signal_id: number
+  change_id: number
 }
 
 type Feed = ReturnType<typeof prepareFeed>
 
 function prepareFeed(orm: Orm) {
+  const lastChange = sql<number>`(SELECT coalesce(max(change_id), 0) FROM ${sessionChanges})`
   const end = orm
     .select({
       event_id: sql<number>`(SELECT coalesce(max(event_id), 0) FROM ${runEvents})`,
       signal_id: sql<number>`(SELECT coalesce(max(signal_id), 0) FROM ${runnerSignals})`,
+      change_id: lastChange,
     })
     .from(sql`(SELECT 1)`)
     .prepare()
@@ -170,19 +173,23 @@ function prepareFeed(orm: Orm) {
     .limit(NEWS_LIMIT)
     .prepare()
 
+  const sessionsChanged = orm.select({ change_id: lastChange }).from(sql`(SELECT 1)`).prepare()
+
   return {
-    end: (): Position => end.get() ?? { event_id: 0, signal_id: 0 },
+    end: (): Position => end.get() ?? { event_id: 0, signal_id: 0, change_id: 0 },
 
     read(after: Position): { news: News; position: Position; more: boolean } {
       const changed = events.all({ ...after })
       const signalled = signals.all({ ...after })
+      const change_id = sessionsChanged.get()?.change_id ?? 0
       const toStop = changed.filter(({ status }) => status === 'stopping')
       const runner_ids = [...toStop, ...signalled].flatMap(({ runner_id }) => runner_id ?? [])
       return {
-        news: { runs: changed, runner_ids },
+        news: { runs: changed, runner_ids, sessions: change_id > after.change_id },
         position: {
           event_id: changed.at(-1)?.event_id ?? after.event_id,
           signal_id: signalled.at(-1)?.signal_id ?? after.signal_id,
+          change_id,
         },
         more: changed.length === NEWS_LIMIT || signalled.length === NEWS_LIMIT,
       }

@@ -7,8 +7,10 @@ import { type Database, openDatabase, openWatcher } from './database.ts'
 import { translating } from './errors.ts'
 import { prepareFollow } from './follow.ts'
 import { prepareOwnership } from './ownership.ts'
+import { createRunFeed } from './run-feed.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRunners, prepareRegistry } from './runners.ts'
+import { createSessionFeed } from './session-feed.ts'
 import { createSessions } from './sessions.ts'
 import { prepareStops } from './stop.ts'
 import { createStorage } from './storage.ts'
@@ -76,5 +78,7 @@ export function prepareEngine(
     runners: translating(createRunners({ orm, lane, registry, ownership })),
     tokens: translating(createTokens(orm, lane)),
     storage: translating(createStorage({ orm, client }, lane, shorten)),
+    runFeed: translating(createRunFeed(orm)),
+    sessionFeed: translating(createSessionFeed(orm, lane)),
   }
 }

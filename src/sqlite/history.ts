@@ -11,7 +11,7 @@ import type { Orm } from './database.ts'
 import { runEvents, runs } from './schema.ts'
 import { param } from './statements.ts'
 
-const eventColumns = {
+export const eventColumns = {
   event_id: runEvents.event_id,
   run_id: runs.run_id,
   at: runEvents.at,

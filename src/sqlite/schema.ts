@@ -25,6 +25,7 @@ import {
   type RunResult,
 } from '../queue/run.ts'
 import { SESSION_STATUSES } from '../queue/session.ts'
+import { SESSION_CHANGES } from '../queue/session-change.ts'
 import { TOKEN_ROLES } from '../queue/token.ts'
 
 const json = <T>(name: string) => text(name, { mode: 'json' }).$type<T>()
@@ -196,6 +197,21 @@ export const callbacks = sqliteTable(
   },
   (table) => [index('idx_callbacks_parent').on(table.parent_session_id, table.callback_id)],
 )
+
+/**
+ * What changed in sessions, for those who follow them live: written by triggers once somebody did
+ * (`counters` tells), and only the latest are kept. The newest is, so that ids do not come back.
+ */
+export const sessionChanges = sqliteTable('session_changes', {
+  change_id: integer().primaryKey(),
+  at: text().notNull(),
+  kind: text({ enum: SESSION_CHANGES }).notNull(),
+  session_id: text().notNull(),
+  /** What was told in the session. */
+  event_id: integer(),
+  /** The session as it was then, or the run that failed. */
+  data: json<JsonObject>('data'),
+})
 
 /**
  * Runners that have something to hear of beside their runs' stops: their removal, or the stop of an

@@ -5,6 +5,11 @@ import { DatabaseOpenError, QueueError } from '../queue/errors.ts'
 import { openSqliteEngine, type SqliteOptions } from './engine.ts'
 import type { Call, Message, Opening } from './thread.ts'
 
+const PARTS = [
+  ...(['runs', 'sessions', 'runners', 'tokens', 'storage'] as const),
+  ...(['runFeed', 'sessionFeed'] as const),
+]
+
 type Method = (...given: unknown[]) => unknown
 
 const port = parentPort
@@ -40,7 +45,7 @@ function serveCalls(engine: Engine): void {
 
 function methodsOf(engine: Engine): Map<string, Method> {
   const methods = new Map<string, Method>()
-  for (const part of ['runs', 'sessions', 'runners', 'tokens', 'storage'] as const) {
+  for (const part of PARTS) {
     for (const [name, method] of Object.entries(engine[part])) {
       methods.set(`${part}.${name}`, method as Method)
     }

@@ -93,6 +93,8 @@ class EngineThread {
       sessions: this.#methods('sessions'),
       runners: this.#methods('runners'),
       storage: this.#methods('storage'),
+      runFeed: this.#methods('runFeed'),
+      sessionFeed: this.#methods('sessionFeed'),
       // Asked before each request goes on: as a call it would double what goes between the threads.
       tokens: this.#methods<Tokens>('tokens', translating({ find: prepareFindToken(reader.orm) })),
       changes,

@@ -12,6 +12,7 @@ import { describeClaimAgain } from './claim-again.ts'
 import { describeClaimMatch } from './claim-match.ts'
 import { describeClaimRule } from './claim-rule.ts'
 import { describeConcurrency } from './concurrency.ts'
+import { describeFeeds } from './feeds.ts'
 import type { OpenFixture } from './fixture.ts'
 import { describeHistory } from './history.ts'
 import { describeIdempotency } from './idempotency.ts'
@@ -73,6 +74,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeSessionResult,
   describeLists,
   describeHistory,
+  describeFeeds,
   describeChanges,
   describeConcurrency,
 ]

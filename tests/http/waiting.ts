@@ -74,7 +74,7 @@ function together() {
   return {
     wrap,
     hold() {
-      held = { runs: [], runner_ids: [] }
+      held = { runs: [], runner_ids: [], sessions: false }
     },
     async tellWhenBoth() {
       await promptly(both)

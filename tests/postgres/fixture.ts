@@ -18,7 +18,10 @@ interface TestDatabase {
   shell: pg.Client
 }
 
-const TABLES = [...['sessions', 'runners', 'run_events', 'runner_signals', 'tokens', 'counters']]
+const TABLES = [
+  ...['sessions', 'runners', 'run_events', 'runner_signals', 'tokens'],
+  ...['session_changes', 'counters'],
+]
 const free: TestDatabase[] = []
 let made = 0
 

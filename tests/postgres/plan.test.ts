@@ -7,7 +7,9 @@ import { everyOperation } from '../support/operations.ts'
 import { openNewFixture, openShell } from './fixture.ts'
 
 /** Tables that grow with the queue; runners, tokens and counters are few. */
-const GROWING = ['runs', 'sessions', 'run_events', 'runner_signals', 'session_events']
+const GROWING = [
+  ...['runs', 'sessions', 'run_events', 'runner_signals', 'session_events', 'session_changes'],
+]
 
 it('no operation scans a table that grows', async () => {
   const fixture = await openNewFixture()

@@ -41,6 +41,11 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
     reason: 'held runs are as few as runners can hold',
   },
   {
+    operation: 'sessionFeed.read',
+    step: /^USE TEMP B-TREE FOR ORDER BY$/,
+    reason: 'sorts the at most 50 changes of a page',
+  },
+  {
     operation: 'runners.list',
     step: /^SCAN runners$|^USE TEMP B-TREE FOR ORDER BY$/,
     reason: 'runners are few',
@@ -59,9 +64,9 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
 
 /** Not tables: rows of the statement itself, and JSON values. */
 const TRANSIENT =
-  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|request|\S+ VIRTUAL TABLE.*)$/
+  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|request|changes|sized|\S+ VIRTUAL TABLE.*)$/
 const TABLES =
-  'runs|head|other|sessions|parent|child|counters|run_events|session_events|runner_signals|runners|tokens'
+  'runs|head|other|sessions|parent|child|counters|run_events|session_events|session_changes|runner_signals|runners|tokens'
 const walks = (step: string) =>
   (step.startsWith('SCAN') && !TRANSIENT.test(step)) ||
   step.includes('TEMP B-TREE') ||
