@@ -42,6 +42,9 @@ export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
   'POST /sessions/:session_id/stop': client('stop a session'),
   'DELETE /sessions/:session_id': client('delete a session'),
 
+  'GET /events': client('follow runs'),
+  'GET /sse/sessions': client('follow sessions'),
+
   // All of these name a runner, which must be the token's own.
   'POST /runner/register': runner('register a runner'),
   'GET /runner/runs': runner('poll for work'),

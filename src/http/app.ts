@@ -7,11 +7,14 @@ import { mount } from './auth.ts'
 import type { Deps, Env } from './deps.ts'
 import { docsRoutes } from './docs/routes.ts'
 import { errorAnswer, methodNotAllowedAnswer, notFoundAnswer } from './errors.ts'
+import { eventRoutes } from './events.ts'
 import { RunEnds } from './run-ends.ts'
 import { runnerRoutes } from './runner.ts'
 import { runnersRoutes } from './runners.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes } from './sessions.ts'
+import { sseRoutes } from './sse.ts'
+import { SseStreams } from './sse-stream.ts'
 import { WaitSlots } from './wait-slots.ts'
 import { WaitingRunners } from './waiting-runners.ts'
 
@@ -29,7 +32,12 @@ export function createApp(deps: Deps): App {
   })
   if (deps.config.corsOrigins.length > 0) {
     const origin = deps.config.corsOrigins.includes('*') ? '*' : [...deps.config.corsOrigins]
-    app.use(cors({ origin, allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'] }))
+    app.use(
+      cors({
+        origin,
+        allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID'],
+      }),
+    )
   }
   app.get('/health', (c) => c.json({ status: 'healthy' }))
   const { engine, closing, config } = deps
@@ -40,6 +48,9 @@ export function createApp(deps: Deps): App {
   mount(app, '/runners', runnersRoutes(deps), deps)
   mount(app, '/sessions', sessionRoutes(deps), deps)
   mount(app, '/agents', agentRoutes(), deps)
+  const streams = new SseStreams(deps, slots)
+  mount(app, '/events', eventRoutes(deps, streams), deps)
+  mount(app, '/sse', sseRoutes(deps, streams), deps)
   mount(app, '', docsRoutes(), deps)
   return app
 }

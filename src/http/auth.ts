@@ -66,6 +66,12 @@ async function admit(c: Context, access: Access, deps: Deps): Promise<Caller | n
   return { token_id, name, role }
 }
 
+/** Whether who opened a stream may go on reading it. @throws RequestError */
+export async function admitTo(route: string, c: Context, deps: Deps): Promise<void> {
+  const access = ACCESS[route]
+  if (access !== undefined && access !== 'open') await admit(c, access, deps)
+}
+
 /** Other schemes are not ours: what they bring counts as nothing. */
 function bearer(header: string | undefined): string | null {
   return /^Bearer +(\S+) *$/i.exec(header ?? '')?.[1] ?? null

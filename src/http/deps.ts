@@ -3,6 +3,7 @@ import type { Config } from '../config.ts'
 import type { Engine } from '../queue/engine.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'
+import type { StreamLimits } from './sse-stream.ts'
 
 /** What the routes work with. Time comes from here, so that tests decide it. */
 export interface Deps {
@@ -21,6 +22,8 @@ export interface Deps {
     | 'staleThresholdSeconds'
   >
   now: () => Timestamp
+  /** Where live streams are to be bounded otherwise than they are, as tests want. */
+  streamLimits?: Partial<StreamLimits>
   /** Aborted when the server is asked to leave: whoever waits gets an answer at once. */
   closing: AbortSignal
   /** An error that is nobody's mistake but ours. */

@@ -5,6 +5,7 @@ import {
   type JsonObject,
   type JsonValue,
   ON_LOST,
+  RUN_STATUSES,
   RUN_TYPES,
 } from '../queue/run.ts'
 import { ADD_LIMIT, CLAIM_LIMIT, LIST_LIMIT, RETRY_DELAY_SECONDS_MAX } from '../queue/run-queue.ts'
@@ -21,6 +22,8 @@ export const DELAY_SECONDS_MAX = 365 * 24 * 3600
 export const WAIT_SECONDS_MAX = 55
 /** What is kept of an error report: its end, which says most. */
 const ERROR_LENGTH = 64 * 1024
+/** Where many transactions are under way, each is named in the id of an event. */
+const EVENT_ID_LENGTH = 10_000
 
 /** Text that is shown in tables and compared in demands: no line breaks or other controls. */
 const line = (length: number) =>
@@ -114,6 +117,26 @@ export const listRunsQuery = z.object({
 export const runEventsQuery = z.object({
   limit: queryNumber(1, LIST_LIMIT).int().default(100),
   cursor: z.string().max(200).optional(),
+})
+
+const statuses = z
+  .string()
+  .max(1000)
+  .transform((text) => text.split(',').map((word) => word.trim()))
+  .pipe(z.array(z.enum(RUN_STATUSES)))
+
+export const eventsQuery = z.object({
+  run_id: z.string().max(ID_LENGTH).optional(),
+  session_id: z.string().max(ID_LENGTH).optional(),
+  /** Several with commas between them. */
+  status: statuses.optional(),
+  last_event_id: z.string().max(EVENT_ID_LENGTH).optional(),
+})
+
+export const sessionStreamQuery = z.object({
+  session_id: z.string().max(ID_LENGTH).optional(),
+  include_init: z.enum(['true', 'false']).default('true'),
+  last_event_id: z.string().max(EVENT_ID_LENGTH).optional(),
 })
 
 /** Longer waits are cut to what is held; the caller asks again. */

@@ -182,7 +182,10 @@ export class ChangeSignal implements Changes {
   }
 
   async #read(client: pg.Client, from: Position, watch: number): Promise<void> {
-    const { position, changed, runner_ids, sessions, more } = await readFeed(new Connection(client), from)
+    const { position, changed, runner_ids, sessions, more } = await readFeed(
+      new Connection(client),
+      from,
+    )
     if (this.#watch !== watch) {
       this.#lookAgain = true
       return

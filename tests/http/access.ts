@@ -61,6 +61,9 @@ const ROUTES: [route: string, outcomes: Outcomes, body?: object | undefined, que
   ['PATCH /sessions/:session_id/metadata', CLIENT_OR_RUNNER, {}],
   ['POST /sessions/:session_id/stop', CLIENT],
   ['DELETE /sessions/:session_id', CLIENT],
+  // Refused for the id once it is let in: it would not end otherwise.
+  ['GET /events', CLIENT, undefined, '?last_event_id=x'],
+  ['GET /sse/sessions', CLIENT, undefined, '?last_event_id=x'],
   ['POST /runner/register', ITS_RUNNER, IDENTITY],
   ['GET /runner/runs', ITS_RUNNER, undefined, `?runner_id=${RUNNER_ID}`],
   ['POST /runner/runs/claim', ITS_RUNNER, OF_RUNNER],

@@ -13,6 +13,8 @@ import { describeDescription } from './description.ts'
 import { describeFullQueue } from './full-queue.ts'
 import { describeGeneral } from './general.ts'
 import { describeHistory } from './history.ts'
+import { describeLiveRuns } from './live-runs.ts'
+import { describeLiveSessions } from './live-sessions.ts'
 import { describeLostClients } from './lost-clients.ts'
 import { describePolls } from './polls.ts'
 import { describeRegistry } from './registry.ts'
@@ -38,6 +40,8 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeFullQueue,
   describeRuns,
   describeHistory,
+  describeLiveRuns,
+  describeLiveSessions,
   describeStoppingRuns,
   describeRegistry,
   describeReports,

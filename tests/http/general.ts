@@ -151,7 +151,7 @@ export function describeGeneral(setup: Setup): void {
       for (const method of ['GET', 'POST', 'PATCH', 'PUT', 'DELETE']) {
         expect(allowed.headers.get('access-control-allow-methods')).toContain(method)
       }
-      for (const header of ['Authorization', 'Content-Type', 'Idempotency-Key']) {
+      for (const header of ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID']) {
         expect(allowed.headers.get('access-control-allow-headers')).toContain(header)
       }
       for (const path of ['/runs', '/nowhere', '/runs/run_1', '/runs?limit=0']) {

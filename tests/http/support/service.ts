@@ -70,6 +70,7 @@ export interface Service extends Api {
 
 interface ServiceOptions {
   config?: Partial<Deps['config']>
+  streamLimits?: Deps['streamLimits']
   /** Puts something between the API and the engine. */
   wrap?: (engine: Engine) => Engine
 }
@@ -129,6 +130,7 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
   const app = createApp({
     engine: observed,
     config: { ...CONFIG, ...options.config },
+    ...(options.streamLimits && { streamLimits: options.streamLimits }),
     now: clock.now,
     closing: closing.signal,
     onError: (error) => errors.push(error),

@@ -1,0 +1,17 @@
+/** What goes over the wire in live streams: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+import type { Context } from 'hono'
+
+const encoder = new TextEncoder()
+
+/** JSON has no line breaks of its own, so one `data:` line holds it. */
+export const frameOf = (id: string, event: string, data: unknown): Uint8Array =>
+  encoder.encode(`id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+
+export const HEARTBEAT = encoder.encode(':\n\n')
+
+/**
+ * Where the client was. The header wins: a browser that connects again sends it, and the query that it
+ * was first told as well.
+ */
+export const lastEventId = (c: Context, query: string | undefined): string | null =>
+  c.req.header('last-event-id') || query || null
