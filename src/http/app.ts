@@ -14,7 +14,7 @@ import { runnersRoutes } from './runners.ts'
 import { runRoutes } from './runs.ts'
 import { sessionRoutes } from './sessions.ts'
 import { sseRoutes } from './sse.ts'
-import { SseStreams } from './sse-stream.ts'
+import { SseStreams } from './sse-streams.ts'
 import { WaitSlots } from './wait-slots.ts'
 import { WaitingRunners } from './waiting-runners.ts'
 

@@ -7,7 +7,7 @@ import type { Deps, Env } from './deps.ts'
 import { eventsQuery } from './schemas.ts'
 import { SseFeed } from './sse-feed.ts'
 import { frameOf, lastEventId } from './sse-frame.ts'
-import type { SseStreams } from './sse-stream.ts'
+import type { SseStreams } from './sse-streams.ts'
 
 export function eventRoutes({ engine }: Deps, streams: SseStreams): Hono<Env> {
   const app = new Hono<Env>()

@@ -1,15 +1,12 @@
 /**
- * Live streams of one client each (server-sent events): what is sent, what is dropped, when it ends.
+ * The live stream of one client (server-sent events): what is sent, and when the client is cut off.
  * What a client does not take in time is not kept for it: its connection is cut, and it comes again
  * with the id of the last event that it has.
  */
 import type { Context } from 'hono'
-import { admitTo } from './auth.ts'
-import type { Deps, Env } from './deps.ts'
-import { RequestError } from './errors.ts'
+import type { Env } from './deps.ts'
 import type { Follower, Frame, Page, SseFeed } from './sse-feed.ts'
 import { HEARTBEAT } from './sse-frame.ts'
-import type { WaitSlots } from './wait-slots.ts'
 
 export interface StreamLimits {
   /** After so long a silence a comment shows that the connection is alive. */
@@ -22,23 +19,10 @@ export interface StreamLimits {
   admitMs: number
 }
 
-export const STREAM_LIMITS: StreamLimits = {
-  heartbeatMs: 30_000,
-  bufferBytes: 1024 * 1024,
-  stallMs: 30_000,
-  admitMs: 30_000,
-}
 /** While somebody catches up, so many live events are kept for it; beyond, it reads them itself. */
 const HELD_MAX = 1_000
 /** So much is handed on ahead of the connection. */
 const AHEAD_BYTES = 64 * 1024
-
-const HEADERS = {
-  'Content-Type': 'text/event-stream',
-  'Cache-Control': 'no-cache',
-  // Proxies such as nginx would keep events back until a buffer is full.
-  'X-Accel-Buffering': 'no',
-}
 
 export interface StreamRequest<T> {
   /** Its name in the table of who may call. */
@@ -51,62 +35,7 @@ export interface StreamRequest<T> {
   first?: (place: string) => Promise<Uint8Array>
 }
 
-export class SseStreams {
-  readonly #deps: Deps
-  readonly #slots: WaitSlots
-  readonly #limits: StreamLimits
-  readonly #open = new Set<() => void>()
-
-  constructor(deps: Deps, slots: WaitSlots) {
-    this.#deps = deps
-    this.#slots = slots
-    this.#limits = { ...STREAM_LIMITS, ...deps.streamLimits }
-    // One listener for all: AbortSignal.any would leave a trace of each stream in a signal that lasts.
-    deps.closing.addEventListener('abort', () => {
-      for (const end of [...this.#open]) end()
-    })
-  }
-
-  /** @throws RequestError too_many_waiting, QueueError unknown_event_id */
-  async open<T>(c: Context<Env>, request: StreamRequest<T>): Promise<Response> {
-    // Nobody would read the stream, nor end it.
-    if (c.req.method === 'HEAD') return c.body(null, 200, HEADERS)
-    this.#slots.take()
-    const stream = new SseStream(c, request, this.#limits)
-    const end = () => stream.end()
-    this.#open.add(end)
-    const admitted = setInterval(
-      () => this.#admitAgain(c, request.route, end),
-      this.#limits.admitMs,
-    )
-    stream.onOver(() => {
-      clearInterval(admitted)
-      this.#open.delete(end)
-      this.#slots.free()
-    })
-    try {
-      const goOn = await stream.begin()
-      goOn().catch((error) => {
-        stream.cut()
-        this.#deps.onError(error, c.req)
-      })
-    } catch (error) {
-      stream.end()
-      throw error
-    }
-    if (this.#deps.closing.aborted) end()
-    return c.body(stream.body, 200, HEADERS)
-  }
-
-  /** A token counts no longer than until it is revoked. */
-  #admitAgain(c: Context<Env>, route: string, end: () => void): void {
-    admitTo(route, c, this.#deps).catch((error) => {
-      if (error instanceof RequestError) end()
-    })
-  }
-}
-
-class SseStream<T> implements Follower<T> {
+export class SseStream<T> implements Follower<T> {
   readonly body: ReadableStream<Uint8Array>
   readonly #c: Context<Env>
   readonly #request: StreamRequest<T>

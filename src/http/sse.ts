@@ -8,7 +8,7 @@ import type { Deps, Env } from './deps.ts'
 import { sessionStreamQuery } from './schemas.ts'
 import { SseFeed } from './sse-feed.ts'
 import { frameOf, lastEventId } from './sse-frame.ts'
-import type { SseStreams } from './sse-stream.ts'
+import type { SseStreams } from './sse-streams.ts'
 import { sessionView } from './views.ts'
 
 /** How each kind shows in the id of its frame. */

@@ -17,6 +17,7 @@ import {
   sessionChange,
 } from '../queue/session-change.ts'
 import type { Connection, Database } from './database.ts'
+import { sessionChanges } from './schema.ts'
 import { param, preparedChange, Statement } from './statements.ts'
 
 /** Any number that nothing else locks. */
@@ -38,7 +39,7 @@ const lockNumbering = preparedChange(
 )
 const number = preparedChange(sql`
   WITH unnumbered AS MATERIALIZED (
-    SELECT change_id FROM session_changes WHERE sequence IS NULL
+    SELECT change_id FROM ${sessionChanges} WHERE sequence IS NULL
     ORDER BY change_id LIMIT ${sql.raw(String(NUMBERING_LIMIT))}),
   numbered AS MATERIALIZED (
     SELECT change_id, nextval('session_changes_sequence') AS sequence FROM unnumbered)
