@@ -2,12 +2,14 @@
 import { Hono } from 'hono'
 import { QueueError } from '../queue/errors.ts'
 import type { LiveRunEvent } from '../queue/run-event.ts'
-import { readQuery } from './body.ts'
+import { LIVE } from './api/live.ts'
+import { readHeaders, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
-import { eventsQuery } from './schemas.ts'
 import { SseFeed } from './sse-feed.ts'
 import { frameOf, lastEventId } from './sse-frame.ts'
 import type { SseStreams } from './sse-streams.ts'
+
+const description = LIVE['GET /events']
 
 export function eventRoutes({ engine }: Deps, streams: SseStreams): Hono<Env> {
   const app = new Hono<Env>()
@@ -19,7 +21,7 @@ export function eventRoutes({ engine }: Deps, streams: SseStreams): Hono<Env> {
   })
 
   app.get('/', async (c) => {
-    const { run_id, session_id, status, last_event_id } = readQuery(c, eventsQuery)
+    const { run_id, session_id, status, last_event_id } = readQuery(c, description.query)
     if (run_id !== undefined && (await engine.runs.get(run_id)) === null) {
       throw new QueueError('run_not_found', 'Run not found')
     }
@@ -27,7 +29,7 @@ export function eventRoutes({ engine }: Deps, streams: SseStreams): Hono<Env> {
       (run_id === undefined || event.run_id === run_id) &&
       (session_id === undefined || event.session_id === session_id) &&
       (status === undefined || status.includes(event.to_status))
-    const from = lastEventId(c, last_event_id)
+    const from = lastEventId(readHeaders(c, description.headers)['Last-Event-ID'], last_event_id)
     return await streams.open(c, { route: 'GET /events', feed, wants, from })
   })
 

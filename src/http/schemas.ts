@@ -133,6 +133,10 @@ export const eventsQuery = z.object({
   last_event_id: z.string().max(EVENT_ID_LENGTH).optional(),
 })
 
+export const lastEventIdHeader = z.object({
+  'Last-Event-ID': z.string().max(EVENT_ID_LENGTH).optional(),
+})
+
 export const sessionStreamQuery = z.object({
   session_id: z.string().max(ID_LENGTH).optional(),
   include_init: z.enum(['true', 'false']).default('true'),

@@ -1,6 +1,4 @@
 /** What goes over the wire in live streams: https://html.spec.whatwg.org/multipage/server-sent-events.html */
-import type { Context } from 'hono'
-
 const encoder = new TextEncoder()
 
 /** JSON has no line breaks of its own, so one `data:` line holds it. */
@@ -13,5 +11,5 @@ export const HEARTBEAT = encoder.encode(':\n\n')
  * Where the client was. The header wins: a browser that connects again sends it, and the query that it
  * was first told as well.
  */
-export const lastEventId = (c: Context, query: string | undefined): string | null =>
-  c.req.header('last-event-id') || query || null
+export const lastEventId = (header: string | undefined, query: string | undefined) =>
+  header || query || null

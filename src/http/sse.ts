@@ -3,9 +3,9 @@ import { Hono } from 'hono'
 import { QueueError } from '../queue/errors.ts'
 import { LIST_LIMIT } from '../queue/run-queue.ts'
 import type { SessionChange, SessionChangeKind } from '../queue/session-change.ts'
-import { readQuery } from './body.ts'
+import { LIVE } from './api/live.ts'
+import { readHeaders, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
-import { sessionStreamQuery } from './schemas.ts'
 import { SseFeed } from './sse-feed.ts'
 import { frameOf, lastEventId } from './sse-frame.ts'
 import type { SseStreams } from './sse-streams.ts'
@@ -33,6 +33,8 @@ function placeOf(id: string): string {
   throw new QueueError('unknown_event_id', 'Last-Event-ID must be the id of a frame of this stream')
 }
 
+const description = LIVE['GET /sse/sessions']
+
 export function sseRoutes({ engine, now }: Deps, streams: SseStreams): Hono<Env> {
   const app = new Hono<Env>()
   const feed = new SseFeed<SessionChange>({
@@ -52,8 +54,8 @@ export function sseRoutes({ engine, now }: Deps, streams: SseStreams): Hono<Env>
   }
 
   app.get('/sessions', async (c) => {
-    const { session_id, include_init, last_event_id } = readQuery(c, sessionStreamQuery)
-    const id = lastEventId(c, last_event_id)
+    const { session_id, include_init, last_event_id } = readQuery(c, description.query)
+    const id = lastEventId(readHeaders(c, description.headers)['Last-Event-ID'], last_event_id)
     return await streams.open(c, {
       route: 'GET /sse/sessions',
       feed,

@@ -43,6 +43,7 @@ export const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   token_required: 'No token was sent, and one is needed',
   too_many_connections: 'As many connections are open as may be: try again in a moment',
   too_many_waiting: 'As many requests wait as may: try again later',
+  unknown_event_id: 'The id is of no event that was told here: begin anew',
   unsupported_media_type: 'The Content-Type is not JSON',
   validation_error: 'The request is not in the form that is described: see `detail`',
 }

@@ -1,4 +1,5 @@
 /** Every route of the API, as it is described. A test compares it with what is mounted. */
+import { LIVE } from './live.ts'
 import type { Routes } from './route.ts'
 import { RUNNER } from './runner.ts'
 import { RUNNERS } from './runners.ts'
@@ -10,6 +11,7 @@ import { SESSIONS } from './sessions.ts'
 export const ROUTES: Readonly<Record<string, Routes>> = {
   Runs: RUNS,
   Sessions: SESSIONS,
+  'Live streams': LIVE,
   Runners: { ...RUNNERS, ...RUNNER },
   Service: SERVICE,
 }
