@@ -49,6 +49,19 @@ describe('SQLite in a thread', () => {
     })
   })
 
+  it('reads feeds on from the places that they give', async () => {
+    const { add, runFeed, sessionFeed } = await openWorld(openFixture)
+    const [runsFrom, sessionsFrom] = [await runFeed.end(), await sessionFeed.end()]
+    const { run_id, session_id } = await add()
+    const { items } = await runFeed.read(runsFrom)
+    expect(items).toMatchObject([{ place: '1', item: { run_id, session_id, cause: 'added' } }])
+    expect(await runFeed.read('1', '1')).toEqual({ items: [], next: '1', more: false })
+    expect(await sessionFeed.read(sessionsFrom)).toMatchObject({
+      items: [{ item: { kind: 'session_created', data: { session: { session_id } } } }],
+    })
+    await refusal(runFeed.read('2'), 'unknown_event_id')
+  })
+
   it('fails with the words and the place of an error that nobody thought of', async () => {
     const { runs } = await openWorld(openFixture)
     const error = await caught(runs.list({ limit: 'many' as never }))
