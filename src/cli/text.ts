@@ -1,6 +1,6 @@
 /** Stored text and times, made fit for a person's terminal. */
 import type { Timestamp } from '../queue/run.ts'
-import { secondsBetween } from '../queue/time.ts'
+import { secondsBetween, utcText } from '../queue/time.ts'
 
 /**
  * Shows control characters instead of sending them: a prompt or an error is anybody's text, and
@@ -96,15 +96,7 @@ export function relative(time: Timestamp, now: Date): string {
   return seconds < -1 ? `in ${duration(-seconds, 1)}` : `${duration(seconds, 1)} ago`
 }
 
-export const absolute = (time: Timestamp): string => `${time.slice(0, 19).replace('T', ' ')} UTC`
-
 /** `2026-01-31 12:00:00 UTC (5m ago)`. */
 export function absoluteAndRelative(time: Timestamp, now: Date): string {
-  return `${absolute(time)} (${relative(time, now)})`
-}
-
-/** `14:02:10 UTC`, with the date where that is another day's. */
-export function clockTime(time: Timestamp, now: Date): string {
-  const today = time.slice(0, 10) === now.toISOString().slice(0, 10)
-  return absolute(time).slice(today ? 'YYYY-MM-DD '.length : 0)
+  return `${utcText(time)} (${relative(time, now)})`
 }

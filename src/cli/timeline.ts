@@ -2,10 +2,10 @@
 import type { RunnerView } from '../http/views.ts'
 import type { Cause } from '../queue/cause.ts'
 import type { RunEvent } from '../queue/run-event.ts'
-import { secondsBetween } from '../queue/time.ts'
+import { secondsBetween, utcText } from '../queue/time.ts'
 import type { Output } from './context.ts'
 import { printLine, styleStatus } from './output.ts'
-import { absolute, duration, oneLine } from './text.ts'
+import { duration, oneLine } from './text.ts'
 
 /** Room for the words that there are. */
 const STATUS_WIDTH = 'completed'.length
@@ -20,7 +20,7 @@ export function printTimeline(output: Output, events: RunEvent[], runners: Runne
     const after = before === undefined ? '' : `+${elapsed(before.at, event.at)}`
     const pad = ' '.repeat(Math.max(0, STATUS_WIDTH - event.to_status.length))
     const status = `${styleStatus(output, event.to_status)}${pad}`
-    const words = `${absolute(event.at)}  ${after.padEnd(AFTER_WIDTH)}  `
+    const words = `${utcText(event.at)}  ${after.padEnd(AFTER_WIDTH)}  `
     output.write(`  ${output.style('dim', words)}${status}  `)
     printLine(output, oneLine(wordsOf(event, runners)))
   }

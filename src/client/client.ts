@@ -8,6 +8,7 @@
  */
 import type { ClaimedRunView, RunnerView, RunView } from '../http/views.ts'
 import type { DemandsInput } from '../queue/demands.ts'
+import type { RunExplanation, RunnerExplanation } from '../queue/insight.ts'
 import type {
   ExecutionMode,
   JsonObject,
@@ -43,12 +44,16 @@ export interface AddRunRequest {
   delay_seconds?: number
   timeout_seconds?: number
   idempotency_key?: string
+  /** Refused (`unmatchable`) where no runner online could take it now. */
+  reject_if_unmatchable?: boolean
 }
 
 export interface AddRunAnswer {
   run_id: string
   session_id: string
   status: RunStatus
+  /** How many runners online could take it now, counted up to 10. */
+  matching_runners: number
 }
 
 export interface RunListQuery {
@@ -170,6 +175,11 @@ export class RunqueueClient {
     return this.#request('GET', `/runs/${encodeURIComponent(runId)}/events`, { query })
   }
 
+  /** Why it does not start, or how it stands otherwise. */
+  explainRun(runId: string): Promise<RunExplanation> {
+    return this.#request('GET', `/runs/${encodeURIComponent(runId)}/explain`)
+  }
+
   stopRun(runId: string): Promise<StopAnswer> {
     return this.#request('POST', `/runs/${encodeURIComponent(runId)}/stop`)
   }
@@ -194,6 +204,11 @@ export class RunqueueClient {
 
   listRunners(signal?: AbortSignal): Promise<{ runners: RunnerView[] }> {
     return this.#request('GET', '/runners', { signal })
+  }
+
+  /** Why it gets nothing, or what it gets next. */
+  explainRunner(runnerId: string): Promise<RunnerExplanation> {
+    return this.#request('GET', `/runners/${encodeURIComponent(runnerId)}/explain`)
   }
 
   registerRunner(runner: RegisterRequest): Promise<RegisterAnswer> {

@@ -1,4 +1,5 @@
 export type { ClaimedRunView, RunnerView, RunView } from '../http/views.ts'
+export type { RunExplanation, RunnerExplanation } from '../queue/insight.ts'
 export type { RunEvent, RunEventPage } from '../queue/run-event.ts'
 export {
   type AddRunAnswer,

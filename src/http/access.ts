@@ -27,6 +27,7 @@ export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
   'GET /runs': client('list runs'),
   'GET /runs/:run_id': clientOrRunner('look at a run'),
   'GET /runs/:run_id/events': client('read the history of a run'),
+  'GET /runs/:run_id/explain': clientOrRunner('ask why a run does not start'),
   'POST /runs/:run_id/stop': client('stop a run'),
   'POST /runs/:run_id/retry': client('retry a run'),
 
@@ -59,5 +60,6 @@ export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
   'GET /agents/:name': runner('look at an agent'),
 
   'GET /runners': clientOrRunner('list runners'),
+  'GET /runners/:runner_id/explain': clientOrRunner('ask why a runner gets nothing'),
   'DELETE /runners/:runner_id': { ...by([], 'remove a runner'), self: runner('sign a runner off') },
 }

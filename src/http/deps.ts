@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Config } from '../config.ts'
 import type { Engine } from '../queue/engine.ts'
+import type { Terms } from '../queue/insight.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'
 import type { StreamLimits } from './sse-stream.ts'
@@ -10,6 +11,7 @@ export interface Deps {
   engine: Engine
   config: Pick<
     Config,
+    | 'claimTimeoutSeconds'
     | 'corsOrigins'
     | 'heartbeatIntervalSeconds'
     | 'host'
@@ -17,6 +19,7 @@ export interface Deps {
     | 'maxWaiting'
     | 'noMatchTimeoutSeconds'
     | 'pollTimeoutSeconds'
+    | 'removeThresholdSeconds'
     | 'runRateBurst'
     | 'runRateLimit'
     | 'staleThresholdSeconds'
@@ -29,6 +32,13 @@ export interface Deps {
   /** An error that is nobody's mistake but ours. */
   onError: (error: unknown, request: { method: string; path: string }) => void
 }
+
+/** How long this service waits, as explanations state it. */
+export const termsOf = ({ config }: Deps): Terms => ({
+  stale_seconds: config.staleThresholdSeconds,
+  remove_seconds: config.removeThresholdSeconds,
+  claim_timeout_seconds: config.claimTimeoutSeconds,
+})
 
 export interface Env {
   Bindings: Partial<HttpBindings>

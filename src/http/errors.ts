@@ -27,6 +27,7 @@ const QUEUE_STATUS = {
   claim_token_mismatch: 409,
   idempotency_conflict: 409,
   queue_full: 503,
+  unmatchable: 409,
   duplicate_runner: 409,
   token_ambiguous: 409,
   rate_limited: 429,

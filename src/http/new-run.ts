@@ -38,6 +38,7 @@ export function newRun(body: AddRunBody, now: Timestamp, options: Options): NewR
     on_lost: body.on_lost ?? 'fail',
     available_at: availableAt(body, now, place),
     timeout_seconds: body.timeout_seconds ?? options.noMatchTimeoutSeconds,
+    reject_if_unmatchable: body.reject_if_unmatchable ?? false,
     idempotency: key ? { key, fingerprint: fingerprint(body) } : null,
   }
 }

@@ -3,10 +3,11 @@ import { Hono } from 'hono'
 import { LIST_LIMIT } from '../queue/run-queue.ts'
 import { RUNNERS } from './api/runners.ts'
 import { pathId, readQuery } from './body.ts'
-import type { Deps, Env } from './deps.ts'
+import { type Deps, type Env, termsOf } from './deps.ts'
 import { runnerView } from './views.ts'
 
-export function runnersRoutes({ engine, config, now }: Deps): Hono<Env> {
+export function runnersRoutes(deps: Deps): Hono<Env> {
+  const { engine, config, now } = deps
   const app = new Hono<Env>()
 
   app.get('/', async (c) => {
@@ -15,6 +16,11 @@ export function runnersRoutes({ engine, config, now }: Deps): Hono<Env> {
     return c.json({
       runners: runners.map((runner) => runnerView(runner, at, config.staleThresholdSeconds)),
     })
+  })
+
+  app.get('/:runner_id/explain', async (c) => {
+    const runner_id = pathId(c, 'runner_id')
+    return c.json(await engine.insight.explainRunner(runner_id, termsOf(deps), now()))
   })
 
   app.delete('/:runner_id', async (c) => {

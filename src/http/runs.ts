@@ -2,29 +2,32 @@
 import { type Context, Hono } from 'hono'
 import { QueueError } from '../queue/errors.ts'
 import { newRunId } from '../queue/ids.ts'
-import { type AddedRun, isTerminal, RUN_STATUSES, type Run } from '../queue/run.ts'
+import { type AddedRun, isTerminal, RUN_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
 import type { AddBounds } from '../queue/run-queue.ts'
+import { addSeconds } from '../queue/time.ts'
 import { RUNS } from './api/runs.ts'
 import { pathId, readBody, readHeaders, readQuery } from './body.ts'
-import type { Deps, Env } from './deps.ts'
+import { type Deps, type Env, termsOf } from './deps.ts'
 import { newRun } from './new-run.ts'
 import type { RunEnds } from './run-ends.ts'
 import { WAIT_SECONDS_MAX } from './schemas.ts'
 import { runView } from './views.ts'
 
-export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<Env> {
+export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
+  const { engine, config, now } = deps
   const { noMatchTimeoutSeconds } = config
   const app = new Hono<Env>()
 
-  function boundsOf(c: Context<Env>): AddBounds {
+  function boundsOf(c: Context<Env>, at: Timestamp): AddBounds {
     const caller = c.get('caller')
     const token_id = caller?.token_id
-    const { maxPending, runRateLimit, runRateBurst } = config
+    const { maxPending, runRateLimit, runRateBurst, staleThresholdSeconds } = config
     const isLimited = token_id !== undefined && runRateLimit > 0
     return {
       max_pending: maxPending,
       rate: isLimited ? { token_id, runs_per_second: runRateLimit, burst: runRateBurst } : null,
       caller,
+      stale_before: addSeconds(at, -staleThresholdSeconds),
     }
   }
 
@@ -34,7 +37,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
     const { 'Idempotency-Key': idempotencyKey } = readHeaders(c, headers)
     const at = now()
     const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey })
-    const added = await engine.runs.add(run, at, boundsOf(c))
+    const added = await engine.runs.add(run, at, boundsOf(c, at))
     return c.json(addedView(added), added.created ? 201 : 200)
   })
 
@@ -47,7 +50,7 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
         return newRun(body, at, { noMatchTimeoutSeconds, place })
       }),
       at,
-      boundsOf(c),
+      boundsOf(c, at),
     )
     return c.json({ runs: added.map(addedView) }, 201)
   })
@@ -77,6 +80,11 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
     )
   })
 
+  app.get('/:run_id/explain', async (c) => {
+    const explanation = await engine.insight.explainRun(pathId(c, 'run_id'), termsOf(deps), now())
+    return c.json(explanation)
+  })
+
   app.post('/:run_id/stop', async (c) => {
     const run_id = pathId(c, 'run_id')
     const { run, outcome, session_status } = await engine.runs.stop(run_id, now(), c.get('caller'))
@@ -96,17 +104,19 @@ export function runRoutes({ engine, config, now }: Deps, ends: RunEnds): Hono<En
   })
 
   app.post('/:run_id/retry', async (c) => {
-    const run = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), now(), boundsOf(c))
-    return c.json(addedView({ run, created: true }), 201)
+    const at = now()
+    const added = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), at, boundsOf(c, at))
+    return c.json(addedView(added), 201)
   })
 
   return app
 }
 
-const addedView = ({ run: { run_id, session_id, status } }: AddedRun) => ({
+const addedView = ({ run: { run_id, session_id, status }, matching_runners }: AddedRun) => ({
   run_id,
   session_id,
   status,
+  matching_runners,
 })
 
 function existing(run: Run | null): Run {

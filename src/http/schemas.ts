@@ -87,6 +87,7 @@ const addRunFields = z.object({
   delay_seconds: z.number().min(0).max(DELAY_SECONDS_MAX).nullish(),
   timeout_seconds: seconds(TIMEOUT_SECONDS_MAX).nullish(),
   idempotency_key: line(ID_LENGTH).nullish(),
+  reject_if_unmatchable: z.boolean().nullish(),
 })
 
 export const idempotencyHeader = z.object({

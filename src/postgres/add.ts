@@ -1,6 +1,6 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
 import { desc, eq, sql } from 'drizzle-orm'
-import { type ChangedBy, clientOf } from '../queue/cause.ts'
+import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newRow, timeoutSeconds } from '../queue/new-row.ts'
@@ -13,7 +13,9 @@ import {
   type Timestamp,
 } from '../queue/run.ts'
 import { type AddBounds, PARENT_DEPTH_LIMIT } from '../queue/run-queue.ts'
+import { rankRunners, unmatchable } from '../queue/runner-match.ts'
 import type { Connection, Database } from './database.ts'
+import { ableFirst, countMatching, matchingCount, wantedBy } from './matching.ts'
 import { countPending, keepPendingCount, lockPendingBound } from './pending-count.ts'
 import { takeRuns } from './run-rate.ts'
 import { runs, sessions } from './schema.ts'
@@ -79,25 +81,38 @@ const insertRun = sql`
     sql`, `,
   )}, 'added'`
 
-/** Both or, where the session exists already, none. */
-const start = preparedChange(sql`
-  WITH session AS (
+type Inserted = { matching_runners: number }
+/** How many could take it; where none could, a run that asked for that is not added. */
+const matching = sql`
+  matching AS MATERIALIZED (${matchingCount}),
+  wanted AS (
+    SELECT 1 FROM matching WHERE count > 0 OR NOT ${param('reject_if_unmatchable')}::boolean)`
+const returning = sql`RETURNING (SELECT count FROM matching) AS matching_runners`
+
+/** Both or, where the session exists already or nobody could take the run, none. */
+const start = new Statement<Inserted>(sql`
+  WITH ${matching},
+  session AS (
     INSERT INTO sessions
       (session_id, status, created_at, project_dir, agent_name, parent_session_id, updated_at)
-    VALUES (${param('session_id')}, 'pending', ${param('created_at')}, ${param('project_dir')},
-      ${param('agent_name')}, ${param('parent_session_id')}, ${param('created_at')})
+    SELECT ${textParam('session_id')}, 'pending', ${textParam('created_at')},
+      ${textParam('project_dir')}, ${textParam('agent_name')}, ${textParam('parent_session_id')},
+      ${textParam('created_at')}
+    FROM wanted
     ON CONFLICT (session_id) DO NOTHING
     RETURNING session_id)
-  ${insertRun} FROM session`)
+  ${insertRun} FROM session ${returning}`)
 
 // A session that ended waits again; one whose run is at hand goes on with that.
-const resume = preparedChange(sql`
-  WITH session AS (
+const resume = new Statement<Inserted>(sql`
+  WITH ${matching},
+  session AS (
     UPDATE sessions SET status = 'pending', last_resumed_at = ${textParam('created_at')},
       updated_at = ${textParam('created_at')}
     WHERE session_id = ${param('session_id')}
-      AND status IN ('idle', 'finished', 'stopped', 'failed'))
-  ${insertRun}`)
+      AND status IN ('idle', 'finished', 'stopped', 'failed')
+      AND EXISTS (SELECT 1 FROM wanted))
+  ${insertRun} FROM wanted ${returning}`)
 
 /** Whoever retries a run of the session does so one after the other. */
 const lockSession = preparedChange(sql`
@@ -118,12 +133,19 @@ const findEnded = prepared(
     .where(eq(runs.run_id, param('run_id'))),
 )
 
-async function repeated(on: Connection, run: NewRun): Promise<AddedRun | null> {
+async function repeated(
+  on: Connection,
+  run: NewRun,
+  { stale_before = '' }: AddBounds,
+): Promise<AddedRun | null> {
   if (!run.idempotency) return null
   const found = await findByIdempotencyKey.get(on, { key: run.idempotency.key })
   if (!found) return null
   const { idempotency_fingerprint, ...first } = found
-  if (idempotency_fingerprint === run.idempotency.fingerprint) return { run: first, created: false }
+  if (idempotency_fingerprint === run.idempotency.fingerprint) {
+    const matching = await countMatching.get(on, wantedBy(first.demands, stale_before))
+    return { run: first, created: false, matching_runners: matching?.count ?? 0 }
+  }
   throw new QueueError(
     'idempotency_conflict',
     `Idempotency key '${run.idempotency.key}' was used for another request (run ${first.run_id})`,
@@ -159,6 +181,14 @@ async function childOf(on: Connection, session_id: string, run: NewRun): Promise
   return inherited === null ? run : { ...run, scope: { ...inherited, ...run.scope } }
 }
 
+/** Nobody could take it; in words. */
+async function refuseUnmatchable(on: Connection, row: Run, bounds: AddBounds): Promise<never> {
+  const { demands, created_at } = row
+  const { stale_before = '' } = bounds
+  const runners = await ableFirst.all(on, wantedBy(demands, stale_before))
+  throw unmatchable(demands, rankRunners(runners, demands, stale_before), created_at)
+}
+
 /** What a run takes over from the session that it resumes. */
 async function resumed(on: Connection, run: NewRun): Promise<NewRun> {
   const session = await findSession.get(on, { session_id: run.session_id })
@@ -179,27 +209,30 @@ async function add(
   now: Timestamp,
   bounds: AddBounds,
 ): Promise<AddedRun> {
-  const first = await repeated(on, given)
+  const first = await repeated(on, given, bounds)
   if (first) return first
   await refuseWhenFull(on, bounds)
   const run = given.type === 'resume_session' ? await resumed(on, given) : given
   const { parent_session_id } = run
   const whole = parent_session_id ? await childOf(on, parent_session_id, run) : run
   const row = newRow(whole, now)
-  const changed_by = clientOf(bounds.caller)
-  if (run.type === 'resume_session') {
-    await resume.run(on, stored(row, run, changed_by))
-  } else if ((await start.run(on, stored(row, run, changed_by))) === 0) {
-    // Perhaps by the same request, which overtook this one.
-    const overtaken = await repeated(on, given)
-    if (overtaken) return overtaken
-    throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
+  const isResume = run.type === 'resume_session'
+  const inserted = await (isResume ? resume : start).get(on, stored(row, run, bounds))
+  if (inserted) return { run: row, created: true, ...inserted }
+  if (isResume) return await refuseUnmatchable(on, row, bounds)
+  // Perhaps by the same request, which overtook this one.
+  const overtaken = await repeated(on, given, bounds)
+  if (overtaken) return overtaken
+  if (run.reject_if_unmatchable && !(await findSession.get(on, { session_id: row.session_id }))) {
+    return await refuseUnmatchable(on, row, bounds)
   }
-  return { run: row, created: true }
+  throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
 }
 
-const stored = (row: Run, run: NewRun, changed_by: ChangedBy) => ({
+const stored = (row: Run, run: NewRun, { stale_before = '', caller }: AddBounds) => ({
   ...row,
+  stale_before,
+  reject_if_unmatchable: run.reject_if_unmatchable ?? false,
   parameters: json(row.parameters),
   scope: json(row.scope),
   demands: json(row.demands),
@@ -207,7 +240,7 @@ const stored = (row: Run, run: NewRun, changed_by: ChangedBy) => ({
   idempotency_key: run.idempotency?.key ?? null,
   idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
   updated_at: row.created_at,
-  changed_by,
+  changed_by: clientOf(caller),
 })
 
 async function retry(
@@ -216,7 +249,7 @@ async function retry(
   new_run_id: string,
   now: Timestamp,
   bounds: AddBounds,
-): Promise<Run> {
+): Promise<AddedRun> {
   await lockSession.run(on, { run_id })
   const found = await findEnded.get(on, { run_id })
   if (!found) throw new QueueError('run_not_found', 'Run not found')
@@ -237,8 +270,8 @@ async function retry(
   const again: NewRun = { ...run, run_id: new_run_id }
   if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
   const row = newRow(again, now)
-  await resume.run(on, stored(row, again, clientOf(bounds.caller)))
-  return row
+  const inserted = await resume.get(on, stored(row, again, bounds))
+  return { run: row, created: true, matching_runners: inserted?.matching_runners ?? 0 }
 }
 
 const UNBOUNDED: AddBounds = { max_pending: null }
@@ -282,7 +315,12 @@ export function createAdd(database: Database) {
         return added
       }),
 
-    retry: (run_id: string, new_run_id: string, now: Timestamp, bounds = UNBOUNDED): Promise<Run> =>
+    retry: (
+      run_id: string,
+      new_run_id: string,
+      now: Timestamp,
+      bounds = UNBOUNDED,
+    ): Promise<AddedRun> =>
       bounded(bounds, 1, now, (on) => retry(on, run_id, new_run_id, now, bounds)),
   }
 }

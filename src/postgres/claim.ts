@@ -41,7 +41,7 @@ const SPARE = 16
 const LOOKS = 5
 const LOOK_DELAY_MS = 2
 
-const claimable = sql.raw(`status = 'pending' AND available_at IS NULL`)
+export const claimable = sql.raw(`status = 'pending' AND available_at IS NULL`)
 /** The key of runs that demand nothing, which most are: told from others without looking inside. */
 const NO_DEMANDS = sql.raw(`'{"","","",""}'`)
 /** The last part of a key that leaves tags out, as many would not fit in an index. */
@@ -70,8 +70,8 @@ const nextKey = sql`
     WHERE turn.part IS NOT NULL
     ORDER BY turn.place DESC LIMIT 1) END`
 
-/** The rows of `candidates` come in their order, and the join locks one by one until the LIMIT. */
-const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
+/** `candidates`: what the runner may take, the first few runs of each demand, best first. */
+const candidates = sql`
   WITH RECURSIVE
     runner AS MATERIALIZED (
       SELECT * FROM runners WHERE runner_id = ${param('runner_id')} AND deregistered_at IS NULL),
@@ -107,7 +107,11 @@ const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
         ORDER BY priority DESC, created_at, seq LIMIT ${param('depth')}) AS head
       WHERE demanded.missing IS NULL
         AND (cardinality(demanded.key) > 4 OR NOT (SELECT require_matching_tags FROM runner))
-      ORDER BY head.priority DESC, head.created_at, head.seq),
+      ORDER BY head.priority DESC, head.created_at, head.seq)`
+
+/** The rows of `candidates` come in their order, and the join locks one by one until the LIMIT. */
+const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
+  ${candidates},
     picked AS MATERIALIZED (
       SELECT locked.seq, candidates.priority, candidates.created_at
       FROM candidates CROSS JOIN LATERAL (
@@ -141,6 +145,12 @@ const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
   SELECT ${runFields('claimed')}, claimed.claim_token, seen.count AS seen
   FROM (SELECT count(*) FROM candidates) AS seen LEFT JOIN claimed ON true
   ORDER BY claimed.place`)
+
+/** What a claim of the runner would get now. */
+export const findNext = new Statement<{ run_id: string }>(sql`
+  ${candidates}
+  SELECT run_id FROM candidates JOIN runs USING (seq)
+  ORDER BY candidates.priority DESC, candidates.created_at, candidates.seq LIMIT 1`)
 
 const claimedWithKey = prepared(
   orm

@@ -2,6 +2,7 @@
 import type { Durability, Engine } from '../queue/engine.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Database, targetOf } from './database.ts'
+import { createInsight } from './insight.ts'
 import { openClient } from './open.ts'
 import { createOwnership } from './ownership.ts'
 import { createRunFeed } from './run-feed.ts'
@@ -36,6 +37,7 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
     storage: createStorage(database),
     runFeed: createRunFeed(database),
     sessionFeed: createSessionFeed(database),
+    insight: createInsight(database),
     changes,
     async close() {
       await changes.close()

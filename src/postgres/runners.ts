@@ -74,7 +74,7 @@ const findOthers = prepared(
     .from(runners)
     .where(sql`runner_id = ${param('runner_id')} AND ${isOthers}`),
 )
-const get = prepared(orm.select(runnerColumns).from(runners).where(isRunner))
+export const findRunner = prepared(orm.select(runnerColumns).from(runners).where(isRunner))
 const list = prepared(
   orm
     .select(runnerColumns)
@@ -173,7 +173,8 @@ export function createRunners({ database, registry, ownership }: Parts): Runners
       )
     },
 
-    get: async (runner_id) => (await database.run((on) => get.get(on, { runner_id }))) ?? null,
+    get: async (runner_id) =>
+      (await database.run((on) => findRunner.get(on, { runner_id }))) ?? null,
     list: (limit) => database.run((on) => list.all(on, { limit })),
 
     async heartbeat(runner_id, now, caller) {

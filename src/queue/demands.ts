@@ -38,14 +38,53 @@ export interface Capabilities {
  * runner that requires matching tags takes only runs that demand one of its tags.
  */
 export function satisfies(runner: Capabilities, demands: Demands | null): boolean {
-  if (demands === null) return !runner.require_matching_tags
+  const wanted = demands ?? NOTHING
   for (const property of DEMAND_PROPERTIES) {
-    const wanted = demands[property]
-    if (wanted !== undefined && wanted !== runner[property]) return false
+    if (!offersProperty(runner, wanted, property)) return false
   }
-  if (!demands.tags.every((tag) => runner.tags.includes(tag))) return false
-  return !runner.require_matching_tags || demands.tags.length > 0
+  return offersTags(runner, wanted) && mayTake(runner, wanted)
 }
+
+/** One thing that decides whether a runner may take a run, with what either says of it. */
+export interface Condition {
+  demand: DemandProperty | 'tags' | 'require_matching_tags'
+  /** What the run demands; of `require_matching_tags`, the runner's tags: it wants one demanded. */
+  wanted: string | string[]
+  /** What the runner offers; of `require_matching_tags`, the tags that the run demands. */
+  offered: string | string[] | null
+  met: boolean
+}
+
+/** The same rule, taken apart: {@link satisfies} where all of these are met. */
+export function conditionsOf(runner: Capabilities, demands: Demands | null): Condition[] {
+  const conditions: Condition[] = []
+  const wanted = demands ?? NOTHING
+  for (const property of DEMAND_PROPERTIES) {
+    const value = wanted[property]
+    if (value === undefined) continue
+    const met = offersProperty(runner, wanted, property)
+    conditions.push({ demand: property, wanted: value, offered: runner[property], met })
+  }
+  const { tags } = runner
+  if (wanted.tags.length > 0) {
+    const met = offersTags(runner, wanted)
+    conditions.push({ demand: 'tags', wanted: wanted.tags, offered: tags, met })
+  }
+  if (runner.require_matching_tags) {
+    const met = mayTake(runner, wanted)
+    conditions.push({ demand: 'require_matching_tags', wanted: tags, offered: wanted.tags, met })
+  }
+  return conditions
+}
+
+const NOTHING: Demands = { tags: [] }
+
+const offersProperty = (runner: Capabilities, demands: Demands, property: DemandProperty) =>
+  demands[property] === undefined || demands[property] === runner[property]
+const offersTags = (runner: Capabilities, { tags }: Demands) =>
+  tags.every((tag) => runner.tags.includes(tag))
+const mayTake = (runner: Capabilities, { tags }: Demands) =>
+  !runner.require_matching_tags || tags.some((tag) => runner.tags.includes(tag))
 
 /**
  * Unions the tags of all inputs; of each property the first input that sets it wins.

@@ -1,5 +1,6 @@
 import type { Demands } from './demands.ts'
 import type { Feed } from './feed.ts'
+import type { Insight } from './insight.ts'
 import type { RunStatus, Timestamp } from './run.ts'
 import type { LiveRunEvent } from './run-event.ts'
 import type { RunQueue } from './run-queue.ts'
@@ -27,6 +28,7 @@ export interface Engine {
   readonly runFeed: Feed<LiveRunEvent>
   /** What changes in sessions; it is written down from when `end` is first asked for. */
   readonly sessionFeed: Feed<SessionChange>
+  readonly insight: Insight
   readonly changes: Changes
   /** Finishes the writes at hand and closes the connections. */
   close(): Promise<void>

@@ -21,6 +21,7 @@ const QUEUE_ERROR_CODES = [
   'claim_token_mismatch',
   'idempotency_conflict',
   'queue_full',
+  'unmatchable',
   'runner_not_registered',
   'runner_not_found',
   'duplicate_runner',

@@ -66,6 +66,8 @@ export interface AddBounds {
   rate?: RunRate | null
   /** On whose behalf, as the run's history tells. */
   caller?: Caller | null
+  /** A runner whose last heartbeat is not after this is not online; absent: all are. */
+  stale_before?: Timestamp
 }
 
 /** What a request to stop came to. */
@@ -104,8 +106,9 @@ export interface RunQueue {
    * A resume takes agent_name and project_dir from its session where the run leaves them out, and
    * demands the hostname and executor the session is bound to. A child inherits its parent's scope.
    * @throws QueueError session_exists, session_not_found, parent_not_found, parent_too_deep (more
-   *   than {@link PARENT_DEPTH_LIMIT} ancestors), idempotency_conflict, queue_full, rate_limited (`facts`
-   *   say after how many `retry_after_seconds` it would fit); then nothing is stored.
+   *   than {@link PARENT_DEPTH_LIMIT} ancestors), idempotency_conflict, queue_full, unmatchable (which it
+   *   asked for), rate_limited (`facts` say after how many `retry_after_seconds` it would fit); then
+   *   nothing is stored.
    */
   add(run: NewRun, now: Timestamp, bounds?: AddBounds): Promise<AddedRun>
 
@@ -161,7 +164,7 @@ export interface RunQueue {
    * Adds a new pending run with the content of one that failed or was stopped.
    * @throws QueueError run_not_found, run_wrong_status, session_active, queue_full, rate_limited
    */
-  retry(run_id: string, new_run_id: string, now: Timestamp, bounds?: AddBounds): Promise<Run>
+  retry(run_id: string, new_run_id: string, now: Timestamp, bounds?: AddBounds): Promise<AddedRun>
 
   /**
    * Replaces the demands of a pending run; `timeout_seconds` counts from now, or from when the run

@@ -122,6 +122,8 @@ export interface NewRun {
   /** Seconds a run with demands may wait for a match, once it is available. */
   timeout_seconds?: number
   idempotency?: Idempotency | null
+  /** Not added where no runner that is online could take it now. */
+  reject_if_unmatchable?: boolean
 }
 
 /** The same `key` with the same `fingerprint` is the same request; with another it is a mistake. */
@@ -130,8 +132,11 @@ export interface Idempotency {
   fingerprint: string
 }
 
-/** What `add` did: `created` is false where an idempotency key led to a run that was already there. */
+/** What `add` did. */
 export interface AddedRun {
   run: Run
+  /** False where an idempotency key led to a run that was already there. */
   created: boolean
+  /** How many runners online could take it now, counted up to `MATCHING_RUNNERS_LIMIT`. */
+  matching_runners: number
 }

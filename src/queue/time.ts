@@ -24,6 +24,15 @@ export function parseTimestamp(text: string): Timestamp | null {
 const ISO_WITH_ZONE =
   /^(\d{4}-\d{2}-\d{2})T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2})$/
 
+/** `2026-01-31 12:00:00 UTC`, for people. */
+export const utcText = (time: Timestamp): string => `${time.slice(0, 19).replace('T', ' ')} UTC`
+
+/** `14:02:10 UTC`, with the date where that is another day's than `now`. */
+export function clockTime(time: Timestamp, now: Timestamp): string {
+  const today = time.slice(0, 10) === now.slice(0, 10)
+  return utcText(time).slice(today ? 'YYYY-MM-DD '.length : 0)
+}
+
 export function secondsBetween(earlier: Timestamp, later: Timestamp): number {
   return (Date.parse(later) - Date.parse(earlier)) / 1000
 }

@@ -14,11 +14,17 @@ import {
 } from '../queue/run.ts'
 import { type AddBounds, PARENT_DEPTH_LIMIT } from '../queue/run-queue.ts'
 import type { Orm } from './database.ts'
+import type { Matching, MatchingNow } from './matching.ts'
 import type { PendingCount } from './pending-count.ts'
 import { runs, sessions } from './schema.ts'
 import { json, param, runColumns, sessionColumns, statusIn } from './statements.ts'
 
-export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
+interface Parts {
+  pendingCount: PendingCount
+  matching: Matching
+}
+
+export function prepareAdd(orm: Orm, { pendingCount, matching }: Parts) {
   const findSession = orm
     .select({ ...sessionColumns, executor_type: sessions.executor_type })
     .from(sessions)
@@ -118,11 +124,14 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     .where(eq(runs.run_id, param('run_id')))
     .prepare()
 
-  function repeated(run: NewRun): AddedRun | null {
+  function repeated(run: NewRun, matching: MatchingNow): AddedRun | null {
     if (!run.idempotency) return null
     const first = findByIdempotencyKey.get({ key: run.idempotency.key })
     if (!first) return null
-    if (first.fingerprint === run.idempotency.fingerprint) return { run: first.run, created: false }
+    if (first.fingerprint === run.idempotency.fingerprint) {
+      const matching_runners = matching.count(first.run.demands)
+      return { run: first.run, created: false, matching_runners }
+    }
     throw new QueueError(
       'idempotency_conflict',
       `Idempotency key '${run.idempotency.key}' was used for another request (run ${first.run.run_id})`,
@@ -178,8 +187,13 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     )
   }
 
-  function add(given: NewRun, now: Timestamp, bounds = UNBOUNDED): AddedRun {
-    const first = repeated(given)
+  function add(
+    given: NewRun,
+    now: Timestamp,
+    bounds = UNBOUNDED,
+    matchingNow = matching.at(now, bounds.stale_before),
+  ): AddedRun {
+    const first = repeated(given, matchingNow)
     if (first) return first
     refuseWhenFull(bounds)
     const run = given.type === 'resume_session' ? resumed(given) : given
@@ -190,8 +204,9 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     } else if (insertSession.run({ ...row, now }).changes === 0) {
       throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
     }
+    const matching_runners = matchingNow.countFor(run, row.demands)
     insert(row, run, now, clientOf(bounds.caller))
-    return { run: row, created: true }
+    return { run: row, created: true, matching_runners }
   }
 
   function insert(row: Run, run: NewRun, now: Timestamp, changed_by: ChangedBy): void {
@@ -208,7 +223,7 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     })
   }
 
-  function retry(run_id: string, new_run_id: string, now: Timestamp, bounds = UNBOUNDED): Run {
+  function retry(run_id: string, new_run_id: string, now: Timestamp, bounds = UNBOUNDED): AddedRun {
     const found = findEnded.get({ run_id })
     if (!found) throw new QueueError('run_not_found', 'Run not found')
     const { run, active, timeout_seconds } = found
@@ -230,7 +245,8 @@ export function prepareAdd(orm: Orm, pendingCount: PendingCount) {
     const row = newRow(again, now)
     awaitResume.run({ session_id: run.session_id, now })
     insert(row, again, now, clientOf(bounds.caller))
-    return row
+    const matching_runners = matching.at(now, bounds.stale_before).count(row.demands)
+    return { run: row, created: true, matching_runners }
   }
 
   return { add, retry }

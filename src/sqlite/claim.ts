@@ -24,7 +24,7 @@ import { runs } from './schema.ts'
 import { claimedRunColumns, param, statusIn } from './statements.ts'
 
 /** INDEXED BY: a plan without this index would be wrong, so it fails loudly instead. */
-const pendingRuns = sql.raw(
+export const pendingRuns = sql.raw(
   `runs INDEXED BY idx_runs_claim WHERE status = 'pending' AND available_at IS NULL`,
 )
 
@@ -60,7 +60,7 @@ const nextKey = sql`
       WHERE missing.value IS NOT NULL)), ''))`
 
 /** The seq of the run that the runner gets; NULL where there is none. */
-const bestMatch = sql`
+export const bestMatch = sql`
   (WITH RECURSIVE
     runner AS MATERIALIZED (
       SELECT * FROM runners

@@ -6,6 +6,8 @@ import { CommitLane } from './commit-lane.ts'
 import { type Database, openDatabase, openWatcher } from './database.ts'
 import { translating } from './errors.ts'
 import { prepareFollow } from './follow.ts'
+import { createInsight } from './insight.ts'
+import { prepareMatching } from './matching.ts'
 import { prepareOwnership } from './ownership.ts'
 import { createRunFeed } from './run-feed.ts'
 import { createRunQueue } from './run-queue.ts'
@@ -72,11 +74,15 @@ export function prepareEngine(
   const sweeps = prepareSweeps(orm, follow)
   const registry = prepareRegistry(orm, sweeps)
   const ownership = prepareOwnership(orm)
+  const matching = prepareMatching(orm)
   return {
-    runs: translating(createRunQueue({ orm, lane, follow, stops, sweeps, registry, ownership })),
+    runs: translating(
+      createRunQueue({ orm, lane, follow, stops, sweeps, registry, ownership, matching }),
+    ),
     sessions: translating(createSessions({ orm, lane, follow, stops, ownership })),
     runners: translating(createRunners({ orm, lane, registry, ownership })),
     tokens: translating(createTokens(orm, lane)),
+    insight: translating(createInsight({ orm, registry, matching })),
     storage: translating(createStorage({ orm, client }, lane, shorten)),
     runFeed: translating(createRunFeed(orm)),
     sessionFeed: translating(createSessionFeed(orm, lane)),

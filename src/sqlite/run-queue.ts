@@ -13,6 +13,7 @@ import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { prepareHistory } from './history.ts'
 import { prepareLists } from './list.ts'
+import type { Matching } from './matching.ts'
 import { later } from './moves.ts'
 import type { Ownership } from './ownership.ts'
 import { preparePendingCount } from './pending-count.ts'
@@ -34,12 +35,13 @@ interface Parts {
   sweeps: Sweeps
   registry: Registry
   ownership: Ownership
+  matching: Matching
 }
 
 export function createRunQueue(parts: Parts): RunQueue {
-  const { orm, lane, follow, stops, sweeps, registry, ownership } = parts
+  const { orm, lane, follow, stops, sweeps, registry, ownership, matching } = parts
   const pendingCount = preparePendingCount(orm)
-  const { add, retry } = prepareAdd(orm, pendingCount)
+  const { add, retry } = prepareAdd(orm, { pendingCount, matching })
   const claims = prepareClaims(orm)
   const poll = createPoll({ registry, stops, claims })
   const reports = prepareReports(orm, follow)
@@ -97,16 +99,17 @@ export function createRunQueue(parts: Parts): RunQueue {
     add: (run, now, bounds) => bounded(bounds, 1, now, () => add(run, now, bounds)),
 
     addMany: (newRuns, now, bounds) =>
-      bounded(bounds, newRuns.length, now, () =>
-        newRuns.map((run, index) => {
+      bounded(bounds, newRuns.length, now, () => {
+        const matchingNow = matching.at(now, bounds?.stale_before)
+        return newRuns.map((run, index) => {
           try {
-            return add(run, now, bounds)
+            return add(run, now, bounds, matchingNow)
           } catch (error) {
             if (!(error instanceof QueueError)) throw error
             throw new QueueError(error.code, `run ${index}: ${error.message}`, { facts: { index } })
           }
-        }),
-      ),
+        })
+      }),
 
     claim: asRunner(claims.claim),
     poll: asRunner(poll),

@@ -14,7 +14,7 @@ import { runners } from './schema.ts'
 import { json, param } from './statements.ts'
 import type { Sweeps } from './sweep.ts'
 
-const runnerColumns = {
+export const runnerColumns = {
   runner_id: runners.runner_id,
   hostname: runners.hostname,
   project_dir: runners.project_dir,

@@ -95,6 +95,7 @@ class EngineThread {
       storage: this.#methods('storage'),
       runFeed: this.#methods('runFeed'),
       sessionFeed: this.#methods('sessionFeed'),
+      insight: this.#methods('insight'),
       // Asked before each request goes on: as a call it would double what goes between the threads.
       tokens: this.#methods<Tokens>('tokens', translating({ find: prepareFindToken(reader.orm) })),
       changes,

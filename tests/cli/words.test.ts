@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { whyNobodyTakesIt } from '../../src/cli/run-words.ts'
 import { duration, oneLine, printable, relative } from '../../src/cli/text.ts'
 import { canonicalDemands, satisfies } from '../../src/queue/demands.ts'
+import { whyNobodyTakesIt } from '../../src/queue/runner-match.ts'
 import { aRunner } from './harness.ts'
 
 test.each([

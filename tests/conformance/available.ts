@@ -84,7 +84,7 @@ export function describeAvailable(setup: Setup): void {
       const { add, runs, clock } = await setup()
       const { run_id } = await add({ available_at: clock.ahead(10) })
       await runs.stop(run_id, clock.now())
-      const again = await runs.retry(run_id, 'run_again', clock.now())
+      const { run: again } = await runs.retry(run_id, 'run_again', clock.now())
       expect(again).toMatchObject({ status: 'pending', available_at: null })
     })
 

@@ -12,28 +12,8 @@ import {
 } from '../../src/queue/demands.ts'
 import type { NewRun } from '../../src/queue/run.ts'
 import { aNewRun, aNewRunner, someTokens } from '../support/factories.ts'
+import { example } from './claim-examples.ts'
 import type { Setup, World } from './world.ts'
-
-/** Few and alike, so that matches are frequent and near misses too: prefixes, quotes, brackets. */
-const TAGS = [
-  ...['a', 'ab', 'a b', 'a,b', 'a!', 'a]', 'A', 'b', '', ' ', '!', ',', '[', ']', '[]'],
-  ...['"', 'a"', '","', '\\', 'a\\', '\\"', '\\u0061', "'", "a'", '%', '\n', '\u0001', '\u007f'],
-  ...['é', 'e\u0301', '\u2028', '\uff5e', '\u{1d4b3}', 'a\u{1f600}', 'null', '1', '{}'],
-]
-const VALUES = [
-  'h',
-  'h2',
-  'h"',
-  'h,',
-  '[',
-  '\\',
-  "'",
-  '\uff5e',
-  '\u{1d4b3}',
-  'null',
-  '1',
-  '{"a":1}',
-]
 
 interface Pending {
   run: NewRun & { demands: Demands | null }
@@ -44,47 +24,6 @@ type Rule = typeof satisfies
 type Order = (a: Pending, b: Pending) => number
 
 const claimOrder: Order = (a, b) => (b.run.priority ?? 0) - (a.run.priority ?? 0) || b.age - a.age
-
-/** Few values in one example, so that the runs and the runner of it meet. */
-const example = fc
-  .record({
-    tags: fc.uniqueArray(fc.constantFrom(...TAGS), { minLength: 2, maxLength: 6 }),
-    values: fc.uniqueArray(fc.constantFrom(...VALUES), { minLength: 1, maxLength: 3 }),
-  })
-  .chain(({ tags, values }) => {
-    const some = fc.uniqueArray(fc.constantFrom(...tags), { maxLength: tags.length })
-    const value = fc.constantFrom(...values)
-    const seldom = fc.option(value, { freq: 2, nil: null })
-    const demands = fc.record({
-      hostname: seldom,
-      project_dir: seldom,
-      executor_type: seldom,
-      executor_profile: seldom,
-      tags: some,
-    })
-    return fc.record({
-      runner: fc.record({
-        hostname: value,
-        project_dir: value,
-        executor_type: fc.option(value, { nil: null }),
-        executor_profile: fc.option(value, { nil: null }),
-        tags: some,
-        require_matching_tags: fc.boolean(),
-      }),
-      pending: fc.array(
-        fc.record({
-          demands: fc.oneof(
-            { weight: 1, arbitrary: fc.constant(null) },
-            { weight: 6, arbitrary: demands },
-          ),
-          priority: fc.integer({ min: -1, max: 1 }),
-          age: fc.integer({ min: 0, max: 2 }),
-        }),
-        { minLength: 1, maxLength: 24, size: 'max' },
-      ),
-      limit: fc.integer({ min: 1, max: 4 }),
-    })
-  })
 
 type Example = typeof example extends fc.Arbitrary<infer T> ? T : never
 

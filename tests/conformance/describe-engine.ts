@@ -16,6 +16,8 @@ import { describeFeeds } from './feeds.ts'
 import type { OpenFixture } from './fixture.ts'
 import { describeHistory } from './history.ts'
 import { describeIdempotency } from './idempotency.ts'
+import { describeInsight } from './insight.ts'
+import { describeInsightRule } from './insight-rule.ts'
 import { describeLists } from './lists.ts'
 import { describeMaxPending } from './max-pending.ts'
 import { describeOnLost } from './on-lost.ts'
@@ -75,6 +77,8 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeLists,
   describeHistory,
   describeFeeds,
+  describeInsight,
+  describeInsightRule,
   describeChanges,
   describeConcurrency,
 ]

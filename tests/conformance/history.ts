@@ -197,7 +197,7 @@ export function describeHistory(setup: Setup): void {
     it('begins anew for a retry', async () => {
       const world = await setup()
       const { run } = await world.bring('failed')
-      const again = await world.runs.retry(run.run_id, 'run_again', far(world), {
+      const { run: again } = await world.runs.retry(run.run_id, 'run_again', far(world), {
         ...noBounds,
         caller,
       })

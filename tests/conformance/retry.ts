@@ -22,7 +22,7 @@ export function describeRetry(setup: Setup): void {
         const { run } = await bring(status, content)
         clock.advance(10)
         const run_id = `run_${uniqueHex()}`
-        const retried = await runs.retry(run.run_id, run_id, clock.now())
+        const { run: retried } = await runs.retry(run.run_id, run_id, clock.now())
         const { timeout_seconds: _, ...kept } = content
         expect(retried).toMatchObject({
           ...kept,

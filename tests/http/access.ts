@@ -48,6 +48,7 @@ const ROUTES: [route: string, outcomes: Outcomes, body?: object | undefined, que
   ['GET /runs', CLIENT],
   ['GET /runs/:run_id', CLIENT_OR_RUNNER],
   ['GET /runs/:run_id/events', CLIENT],
+  ['GET /runs/:run_id/explain', CLIENT_OR_RUNNER],
   ['POST /runs/:run_id/stop', CLIENT],
   ['POST /runs/:run_id/retry', CLIENT],
   ['GET /sessions', CLIENT],
@@ -76,6 +77,7 @@ const ROUTES: [route: string, outcomes: Outcomes, body?: object | undefined, que
   ['GET /agents', RUNNER],
   ['GET /agents/:name', RUNNER],
   ['GET /runners', CLIENT_OR_RUNNER],
+  ['GET /runners/:runner_id/explain', CLIENT_OR_RUNNER],
   ['DELETE /runners/:runner_id', ADMIN],
   ['DELETE /runners/:runner_id', ITS_RUNNER, undefined, '?self=true'],
 ]

@@ -39,6 +39,8 @@ async function refused(
   expect(await service.everything()).toEqual(before)
 }
 
+const KEYS = ['matching_runners', 'run_id', 'session_id', 'status']
+
 export function describeAddRuns(setup: Setup): void {
   const given = shared(setup)
 
@@ -51,7 +53,7 @@ export function describeAddRuns(setup: Setup): void {
       const answer = await post('/runs', { type: 'start_session', ...content })
       const { run_id, session_id } = answer.body as { run_id: string; session_id: string }
       expect(answer).toMatchObject({ status: 201, body: { run_id, session_id, status: 'pending' } })
-      expect(Object.keys(answer.body).sort()).toEqual(['run_id', 'session_id', 'status'])
+      expect(Object.keys(answer.body).sort()).toEqual(KEYS)
       expect(run_id).toMatch(/^run_[0-9a-f]{12}$/)
       expect(session_id).toMatch(/^ses_[0-9a-f]{12}$/)
       expect((await get(`/runs/${run_id}`)).body).toEqual({

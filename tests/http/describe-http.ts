@@ -10,6 +10,7 @@ import { describeAddingMany } from './adding-many.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeDelays } from './delays.ts'
 import { describeDescription } from './description.ts'
+import { describeExplain } from './explain.ts'
 import { describeFullQueue } from './full-queue.ts'
 import { describeGeneral } from './general.ts'
 import { describeHistory } from './history.ts'
@@ -38,6 +39,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeAddingMany,
   describeDelays,
   describeFullQueue,
+  describeExplain,
   describeRuns,
   describeHistory,
   describeLiveRuns,

@@ -20,6 +20,23 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
     reason:
       'sorts one head for each distinct demand that the runner meets; of a repeated claim its at most 100 runs',
   },
+  ...['insight.explainRun', 'insight.explainRunner'].flatMap((operation) => [
+    {
+      operation,
+      step: /^SCAN runs USING INDEX idx_runs_claim$/,
+      reason: 'reads only the head of the index, as the claim does: LIMIT 1',
+    },
+    {
+      operation,
+      step: /^USE TEMP B-TREE FOR ORDER BY$/,
+      reason: 'sorts the heads that the claim sorts',
+    },
+  ]),
+  ...['insight.explainRun', 'add that is unmatchable'].map((operation) => ({
+    operation,
+    step: /^SCAN runners$|^USE TEMP B-TREE FOR ORDER BY$/,
+    reason: 'runners are few',
+  })),
   {
     operation: 'settleUnconfirmedStops',
     step: /^SCAN sessions USING INDEX idx_sessions_stopping$/,
@@ -64,7 +81,7 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
 
 /** Not tables: rows of the statement itself, and JSON values. */
 const TRANSIENT =
-  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|request|changes|sized|\S+ VIRTUAL TABLE.*)$/
+  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|request|changes|sized|keys|wanted|\S+ VIRTUAL TABLE.*)$/
 const TABLES =
   'runs|head|other|sessions|parent|child|counters|run_events|session_events|session_changes|runner_signals|runners|tokens'
 const walks = (step: string) =>

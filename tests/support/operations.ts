@@ -23,6 +23,7 @@ export async function everyOperation(world: World, during: During): Promise<void
   await tokenOperations(world, during)
   await listOperations(world, during)
   await storageOperations(world, during)
+  await insightOperations(world, during)
 }
 
 let urgency = 100
@@ -180,4 +181,22 @@ async function storageOperations(world: World, during: During): Promise<void> {
   await during('prune', () => storage.prune({ before, limit: 10_000, dryRun: true }))
   await during('prune', () => storage.prune({ before, limit: 10_000 }))
   await during('giveBack', () => storage.giveBack())
+}
+
+async function insightOperations(world: World, during: During): Promise<void> {
+  const { runs, insight, register, clock } = world
+  const now = clock.now()
+  const terms = { stale_seconds: 120, remove_seconds: 600, claim_timeout_seconds: 60 }
+  const { run, report } = await bring(world, 'running')
+  await register()
+  const { run_id } = await world.add()
+  for (const each of [run.run_id, run_id]) {
+    await during('insight.explainRun', () => insight.explainRun(each, terms, now))
+  }
+  const { runner_id } = report
+  await during('insight.explainRunner', () => insight.explainRunner(runner_id, terms, now))
+  const strict = { demands: { tags: ['nobody'] }, reject_if_unmatchable: true }
+  await during('add that is unmatchable', () =>
+    runs.add(aNewRun(strict), now).catch((error) => error),
+  )
 }

@@ -44,6 +44,7 @@ export const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   too_many_connections: 'As many connections are open as may be: try again in a moment',
   too_many_waiting: 'As many requests wait as may: try again later',
   unknown_event_id: 'The id is of no event that was told here: begin anew',
+  unmatchable: 'No runner that is online could take the run now, and it asked to be refused then',
   unsupported_media_type: 'The Content-Type is not JSON',
   validation_error: 'The request is not in the form that is described: see `detail`',
 }

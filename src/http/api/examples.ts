@@ -13,7 +13,8 @@ export const addRun = {
   prompt: 'train the model',
   additional_demands: { tags: ['gpu'] },
 }
-export const addedRun = { run_id, session_id, status: 'pending' }
+export const addedRun = { run_id, session_id, status: 'pending', matching_runners: 1 }
+export const stopping = { ok: true, run_id, session_id, status: 'stopping' }
 
 export const run = {
   ...{ run_id, type: 'start_session', session_id, agent_name: null },
@@ -46,6 +47,44 @@ export const runner = {
   ...{ hostname, project_dir, executor_type: 'command', executor_profile: 'coding' },
   ...{ executor: registration.executor, tags: ['gpu'], require_matching_tags: false },
   ...{ status: 'online', seconds_since_heartbeat: 12.5 },
+}
+
+const unmetCondition = { demand: 'tags', wanted: ['gpu'], offered: ['eu'], met: false }
+
+const runnerMatch = {
+  ...{ runner_id, hostname, state: 'online', last_heartbeat: at('12:00:00') },
+  ...{ deregistered_at: null, satisfies: false, conditions: [unmetCondition] },
+  ...{ holds: [], holds_left_out: 0, next_run_id: null, summary: 'tag gpu is missing' },
+}
+
+export const runExplanation = {
+  ...{ run_id, status: 'pending', summary: 'Pending: 2 claimable runs come before it.' },
+  reasons: [
+    'No runner online could take it: no registered runner has tag gpu.',
+    `Nearest is runner ${runner_id} on ${hostname} (online): tag gpu is missing.`,
+  ],
+  outlook: 'It fails at 12:05:00 UTC unless a runner claims it before.',
+  ...{ demands: { tags: ['gpu'] }, priority: 0, runner_id: null, available_at: null },
+  ...{ timeout_at: at('12:05:00'), ahead: { count: 2, at_least: false } },
+  ...{ matching_runners: { count: 0, at_least: false }, runners: [runnerMatch] },
+  runners_left_out: { count: 0, at_least: false },
+}
+
+export const runnerExplanation = {
+  ...{ runner_id, hostname, state: 'online' },
+  summary:
+    'Online, but it can take nothing of what is claimable: 1 different demand, none of which it meets.',
+  reasons: [`Nearest is ${run_id}, which demands tag gpu: tag gpu is missing.`],
+  ...{ outlook: null, tags: ['eu'], require_matching_tags: false },
+  ...{ last_heartbeat: at('12:00:00'), deregistered_at: null, holds: [], holds_left_out: 0 },
+  ...{ next_run_id: null, next_available_at: null },
+  unmet: [
+    {
+      ...{ demands: { tags: ['gpu'] }, run_id, priority: 0 },
+      ...{ conditions: [unmetCondition], summary: 'tag gpu is missing' },
+    },
+  ],
+  unmet_left_out: { count: 0, at_least: false },
 }
 
 export const session = {

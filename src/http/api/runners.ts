@@ -1,6 +1,7 @@
 /** /runners, as it is described. */
 import { z } from 'zod'
 import { removeRunnerQuery } from '../schemas.ts'
+import { runnerExplanation } from './insight-shapes.ts'
 import { describeRoutes } from './route.ts'
 import { runner } from './shapes.ts'
 
@@ -11,6 +12,13 @@ export const RUNNERS = describeRoutes({
     answers: {
       200: { description: 'The runners', schema: z.object({ runners: z.array(runner) }) },
     },
+  },
+  'GET /runners/:runner_id/explain': {
+    summary: 'Ask why a runner gets nothing',
+    description:
+      'How it stands, what it holds, what it would get next, and what it lacks for what is claimable.',
+    answers: { 200: { description: 'The explanation', schema: runnerExplanation } },
+    errors: ['runner_not_found'],
   },
   'DELETE /runners/:runner_id': {
     summary: 'Remove a runner',

@@ -9,6 +9,7 @@ import {
   runEventsQuery,
 } from '../schemas.ts'
 import * as example from './examples.ts'
+import { runExplanation } from './insight-shapes.ts'
 import { describeRoutes } from './route.ts'
 import { addedRun, nextCursor, run, runEvent, runStatus, sessionStatus } from './shapes.ts'
 
@@ -16,6 +17,7 @@ const BOUNDS = ['queue_full', 'rate_limited'] as const
 const REFUSED_RUNS = [
   ...['session_id_required', 'parameter_validation_failed', 'session_not_found'],
   ...['parent_not_found', 'parent_too_deep', 'session_exists', 'idempotency_conflict'],
+  'unmatchable',
 ] as const
 
 const stopping = z.object({
@@ -85,6 +87,13 @@ export const RUNS = describeRoutes({
     },
     errors: ['run_not_found', 'invalid_cursor'],
   },
+  'GET /runs/:run_id/explain': {
+    summary: 'Ask why a run does not start',
+    description:
+      'How it stands, how many runs come before it, and what each runner offers of what it demands.',
+    answers: { 200: { description: 'The explanation', schema: runExplanation } },
+    errors: ['run_not_found'],
+  },
   'POST /runs/:run_id/stop': {
     summary: 'Stop a run',
     description:
@@ -93,7 +102,7 @@ export const RUNS = describeRoutes({
       200: {
         description: 'What became of it',
         schema: stopping,
-        example: { ok: true, ...example.addedRun, status: 'stopping' },
+        example: example.stopping,
       },
     },
     errors: ['run_not_found'],

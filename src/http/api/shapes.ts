@@ -1,6 +1,7 @@
 /** What answers hold. `satisfies` holds these shapes and the types of the views together. */
 import { z } from 'zod'
 import { CAUSES } from '../../queue/cause.ts'
+import { MATCHING_RUNNERS_LIMIT } from '../../queue/insight.ts'
 import {
   EXECUTION_MODES,
   type JsonValue,
@@ -18,7 +19,7 @@ import {
 import type { ClaimedRunView, RunnerView, RunView } from '../views.ts'
 import * as example from './examples.ts'
 
-const timestamp = z
+export const timestamp = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
   .meta({ format: 'date-time' })
@@ -27,7 +28,7 @@ const json = z
   .custom<JsonValue>((value) => value !== undefined)
   .meta({ type: ['object', 'array', 'string', 'number', 'boolean', 'null'] })
 const object = z.record(z.string(), json)
-const text = z.string().nullable()
+export const text = z.string().nullable()
 
 export const ok = z.object({ ok: z.literal(true) })
 export const runStatus = z.enum(RUN_STATUSES)
@@ -53,7 +54,7 @@ export const runEvent = z
   })
   .meta({ id: 'RunEvent', example: example.runEvent }) satisfies z.ZodType<RunEvent>
 
-const demands = z
+export const demands = z
   .object({
     hostname: z.string().optional(),
     project_dir: z.string().optional(),
@@ -112,7 +113,14 @@ export const claimedRun = z
   .meta({ id: 'ClaimedRun', example: example.claimedRun }) satisfies z.ZodType<ClaimedRunView>
 
 export const addedRun = z
-  .object({ run_id: z.string(), session_id: z.string(), status: runStatus })
+  .object({
+    run_id: z.string(),
+    session_id: z.string(),
+    status: runStatus,
+    matching_runners: z.int().meta({
+      description: `How many runners online could take it now, counted up to ${MATCHING_RUNNERS_LIMIT}.`,
+    }),
+  })
   .meta({ id: 'AddedRun', example: example.addedRun })
 
 export const runner = z

@@ -18,6 +18,7 @@ export interface Added {
   run_id: string
   session_id: string
   status: string
+  matching_runners: number
 }
 
 export interface Claimed {
@@ -102,6 +103,7 @@ export function shared(setup: Setup): () => Promise<Service> {
 }
 
 const CONFIG: Deps['config'] = {
+  claimTimeoutSeconds: 60,
   corsOrigins: [],
   heartbeatIntervalSeconds: 60,
   host: '127.0.0.1',
@@ -110,6 +112,7 @@ const CONFIG: Deps['config'] = {
   noMatchTimeoutSeconds: 300,
   // Polls that find nothing are over at once, unless a test wants to wait.
   pollTimeoutSeconds: 0.02,
+  removeThresholdSeconds: 600,
   runRateBurst: 1,
   runRateLimit: 0,
   staleThresholdSeconds: 120,
