@@ -1,9 +1,22 @@
 /** How answers reach a person: coloured words, facts, texts; and programs: JSON. */
-import type { Format, Output } from './context.ts'
+import type { AddRunAnswer } from '../client/index.ts'
+import type { Context, Format, Output } from './context.ts'
 import { oneLine, printable } from './text.ts'
 
 export function printJson(output: Output, value: unknown): void {
   output.write(`${JSON.stringify(value, null, 2)}\n`)
+}
+
+/** The id of a new run alone on stdout; on stderr, where nobody is there to take it. */
+export function printAdded(
+  { stdout, stderr }: Context,
+  added: AddRunAnswer,
+  { json }: { json?: true },
+): void {
+  if (json) printJson(stdout, added)
+  else stdout.write(`${added.run_id}\n`)
+  if (json || added.matching_runners !== 0) return
+  printLine(stderr, `no runner can take it now: see \`runqueue explain ${added.run_id}\``)
 }
 
 /** Text for people: made harmless, ending in a line break. */
@@ -22,6 +35,7 @@ const STATUS_FORMATS: Record<string, Format> = {
   usable: 'green',
   failed: 'red',
   stale: 'red',
+  deregistered: 'red',
   expired: 'red',
   revoked: 'gray',
   stopped: 'gray',

@@ -7,6 +7,7 @@ import { addCommand } from './commands/add.ts'
 import { backupCommand } from './commands/backup.ts'
 import { completionCommand } from './commands/completion.ts'
 import { copyCommand } from './commands/copy.ts'
+import { explainCommand } from './commands/explain.ts'
 import { listCommand } from './commands/list.ts'
 import { pruneCommand } from './commands/prune.ts'
 import { recoverCommand } from './commands/recover.ts'
@@ -26,7 +27,7 @@ import { jsonOption, tokenOption, urlOption, urlOptionOfProgram } from './option
 /** Ask a server, so they all take --url, --token and --json. */
 const ASKING = {
   'Work:': [addCommand, listCommand, showCommand, waitCommand, stopCommand, retryCommand],
-  'Look:': [runnersCommand, sessionsCommand],
+  'Look:': [explainCommand, runnersCommand, sessionsCommand],
 }
 
 /** Run something here. */

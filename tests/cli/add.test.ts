@@ -38,7 +38,25 @@ test('--json prints the answer as it came', async () => {
     run_id: 'run_000000000001',
     session_id: 'ses_000000000001',
     status: 'pending',
+    matching_runners: 1,
   })
+})
+
+test('where nobody could take the run that is said on stderr', async () => {
+  const said = 'no runner can take it now: see `runqueue explain run_000000000001`\n'
+  for (const typed of [
+    ['add', 'hello'],
+    ['retry', 'run_9'],
+  ]) {
+    const server = scriptedServer({ matching_runners: 0 })
+    expect(await cli(typed, server)).toEqual({
+      code: 0,
+      stdout: 'run_000000000001\n',
+      stderr: said,
+    })
+  }
+  const { stderr } = await cli(['add', 'hello', '--json'], scriptedServer({ matching_runners: 0 }))
+  expect(stderr).toBe('')
 })
 
 test('every option arrives under its name', async () => {
@@ -49,6 +67,7 @@ test('every option arrives under its name', async () => {
     ...['--tag', 'gpu', '-t', 'eu', '--demand', 'hostname=h', '-d', 'executor_type=shell'],
     ...['--priority', '-5', '--timeout', '0.5', '--max-attempts', '3', '--idempotency-key', 'k'],
     ...['--retry-delay', '2.5', '--on-lost', 'requeue', '--delay', '60'],
+    '--reject-if-unmatchable',
   ]
   expect(await sent(typed)).toEqual({
     type: 'start_session',
@@ -67,6 +86,7 @@ test('every option arrives under its name', async () => {
     on_lost: 'requeue',
     delay_seconds: 60,
     idempotency_key: 'k',
+    reject_if_unmatchable: true,
   })
 })
 

@@ -4,6 +4,7 @@ import { Hono } from 'hono'
 import type { Context, Output } from '../../src/cli/context.ts'
 import { EXIT } from '../../src/cli/exit-codes.ts'
 import { runProgram } from '../../src/cli/program.ts'
+import type { RunExplanation, RunnerExplanation } from '../../src/client/index.ts'
 import type { RunnerView, RunView } from '../../src/http/views.ts'
 import type { RunEvent } from '../../src/queue/run-event.ts'
 
@@ -66,10 +67,17 @@ export interface Script {
   runs?: RunView[]
   runners?: RunnerView[]
   events?: RunEvent[]
+  /** Of the run or the runner that is asked for. */
+  explanation?: RunExplanation | RunnerExplanation
+  /** How many could take what is added. */
+  matching_runners?: number
 }
 
 /** Answers as the script says and remembers what it was asked. */
-export function scriptedServer({ looks = [], runs = [], runners = [], events = [] }: Script = {}) {
+export function scriptedServer(script: Script = {}) {
+  const { looks = [], runs = [], runners = [], events = [] } = script
+  const { explanation, matching_runners = 1 } = script
+  const added = { ...ids('run_000000000001'), status: 'pending', matching_runners }
   const app = new Hono()
   const asked: { method: string; path: string; query: Record<string, string>; body: unknown }[] = []
   const rest = [...looks]
@@ -98,6 +106,7 @@ export function scriptedServer({ looks = [], runs = [], runners = [], events = [
     return look ? c.json(look) : c.json(refusal, 404)
   })
   app.get('/runs/:id/events', (c) => c.json({ events, next_cursor: null }))
+  app.get('/:what/:id/explain', (c) => c.json(explanation ?? {}))
   app.get('/runners', (c) => c.json({ runners }))
   app.get('/sessions', (c) => c.json({ sessions: [], next_cursor: null }))
   app.onError((error) => {
@@ -111,7 +120,6 @@ export function scriptedServer({ looks = [], runs = [], runners = [], events = [
 }
 
 const ids = (run_id: string) => ({ run_id, session_id: 'ses_000000000001' })
-const added = { ...ids('run_000000000001'), status: 'pending' }
 export const refusal = { code: 'run_not_found', message: 'Run not found', detail: 'Run not found' }
 
 export interface Terminal {

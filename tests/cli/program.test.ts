@@ -32,14 +32,24 @@ test('help shows every command, in groups', async () => {
   const listed = [...words].map(([, group, command]) => group ?? command)
   expect(listed.slice(listed.indexOf('Work:'), listed.indexOf('Examples:'))).toEqual([
     ...['Work:', 'add', 'list', 'show', 'wait', 'stop', 'retry'],
-    ...['Look:', 'runners', 'sessions'],
+    ...['Look:', 'explain', 'runners', 'sessions'],
     ...['Operate:', 'serve', 'runner', 'token', 'recover', 'prune', 'backup', 'copy', 'load'],
     ...['Help:', 'help'],
   ])
 })
 
 test('every command that asks a server has help, with --json, --url and --token', async () => {
-  const commands = ['add', 'list', 'show', 'wait', 'stop', 'retry', 'runners', 'sessions']
+  const commands = [
+    'add',
+    'list',
+    'show',
+    'wait',
+    'stop',
+    'retry',
+    'explain',
+    'runners',
+    'sessions',
+  ]
   for (const command of commands) {
     const help = await cli([command, '--help'])
     expect(help.code).toBe(0)

@@ -24,7 +24,7 @@ import {
   seconds,
   wholeNumber,
 } from '../options.ts'
-import { printJson } from '../output.ts'
+import { printAdded } from '../output.ts'
 import { readPrompt } from '../prompt.ts'
 import { printOutcome, watchRun } from '../watch.ts'
 
@@ -52,6 +52,7 @@ interface AddOptions extends ServerOptions {
   retryDelay?: number
   onLost?: OnLost
   idempotencyKey?: string
+  rejectIfUnmatchable?: true
   wait?: true
 }
 
@@ -104,6 +105,7 @@ export function addCommand(context: Context): Command {
       'fail it when no runner that meets its demands takes it in time',
       seconds(0.001, YEAR_SECONDS),
     )
+    .option('--reject-if-unmatchable', 'refuse it when no runner that is online could take it now')
     .option('--idempotency-key <key>', 'add it once, however often this is repeated')
     .optionsGroup('When it fails:')
     .option('--max-attempts <n>', 'how often it may be started (default: 1)', wholeNumber(1, 100))
@@ -123,12 +125,11 @@ export function addCommand(context: Context): Command {
 }
 
 async function add(context: Context, prompt: string | undefined, options: AddOptions) {
-  const { stdout, stderr } = context
+  const { stderr } = context
   const client = clientOf(context, options)
   const added = await client.addRun(await request(context, prompt, options))
   if (!options.wait) {
-    if (options.json) printJson(stdout, added)
-    else stdout.write(`${added.run_id}\n`)
+    printAdded(context, added, options)
     return
   }
   stderr.write(`${added.run_id} added, session ${added.session_id}\n`)
@@ -162,6 +163,7 @@ async function request(
       delay_seconds: options.delay,
       timeout_seconds: options.timeout,
       idempotency_key: options.idempotencyKey,
+      reject_if_unmatchable: options.rejectIfUnmatchable,
     }),
   }
 }

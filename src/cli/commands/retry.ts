@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Context } from '../context.ts'
 import { clientOf, type ServerOptions } from '../options.ts'
-import { printJson } from '../output.ts'
+import { printAdded } from '../output.ts'
 
 export function retryCommand(context: Context): Command {
   return new Command('retry')
@@ -10,7 +10,6 @@ export function retryCommand(context: Context): Command {
     .argument('<run>', 'id of the run')
     .action(async (runId: string, options: ServerOptions) => {
       const added = await clientOf(context, options).retryRun(runId)
-      if (options.json) printJson(context.stdout, added)
-      else context.stdout.write(`${added.run_id}\n`)
+      printAdded(context, added, options)
     })
 }
