@@ -15,6 +15,8 @@ export const DATABASE_SCHEMES = [...OPENERS.keys()]
 export interface EngineOptions {
   url: string
   durability?: Durability
+  /** What runs that the service adds itself wait for a match. */
+  matchTimeoutSeconds?: number
   /** In a thread of its own, where the engine would block this one. */
   thread?: boolean
   /** A slip in its name must not make a new database. */
@@ -50,8 +52,9 @@ async function openSqlite(options: EngineOptions): Promise<Engine> {
   return await (await import('./sqlite/engine.ts')).openSqliteEngine(given)
 }
 
-async function openPostgres({ url, durability = 'full' }: EngineOptions): Promise<Engine> {
-  return await (await import('./postgres/engine.ts')).openPostgresEngine({ url, durability })
+async function openPostgres(options: EngineOptions): Promise<Engine> {
+  const { thread: _, existing: __, ...given } = options
+  return await (await import('./postgres/engine.ts')).openPostgresEngine(given)
 }
 
 /** The rows of the queue in this database, for copying. @throws DatabaseOpenError */

@@ -36,6 +36,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   const engine = await openEngine({
     url: config.databaseUrl,
     durability: config.durability,
+    matchTimeoutSeconds: config.noMatchTimeoutSeconds,
     thread: true,
   })
   const closing = new AbortController()

@@ -169,3 +169,65 @@ CREATE TRIGGER session_changes_failed AFTER UPDATE OF status ON "runs"
 FOR EACH ROW WHEN (NEW.status = 'failed' AND OLD.status <> 'failed'
   AND NEW.cause IN ('match_timed_out', 'runner_lost', 'runner_removed', 'recovered'))
 EXECUTE FUNCTION runqueue.session_run_failed();
+--> statement-breakpoint
+-- What a child came to is kept for its parent, whoever ended it; of a long text one character more
+-- than the parent is told, so that the cut shows. The parent's session is locked, so that no run of
+-- it ends unseen meanwhile. The other way round, a statement that ended a run by itself (runqueue.alone)
+-- and could not see what came for its session has to be done again, in a transaction that looks.
+CREATE FUNCTION runqueue.run_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.execution_mode = 'async_callback' AND NEW.parent_session_id <> NEW.session_id THEN
+    INSERT INTO runqueue.callbacks
+      (parent_session_id, child_session_id, child_run_id, status, text, created_at)
+    SELECT parent.session_id, NEW.session_id, NEW.run_id,
+      CASE WHEN NEW.status = 'completed' THEN 'completed' ELSE 'failed' END,
+      left(coalesce(CASE NEW.status
+        WHEN 'failed' THEN NEW.error
+        WHEN 'stopped' THEN 'The run was stopped'
+        ELSE coalesce(
+          nullif((NEW.result -> 'data')::text, 'null'),
+          NEW.result ->> 'text',
+          (SELECT coalesce(nullif((payload -> 'result_data')::text, 'null'), payload ->> 'result_text')
+           FROM runqueue.session_events
+           WHERE session_seq = child.seq AND (run_id = NEW.run_id OR run_id IS NULL)
+             AND event_type = 'result'
+           ORDER BY id DESC LIMIT 1),
+          (SELECT CASE json_typeof(payload -> 'content') WHEN 'string' THEN payload ->> 'content'
+             ELSE payload #>> '{content,0,text}' END
+           FROM runqueue.session_events
+           WHERE session_seq = child.seq AND (run_id = NEW.run_id OR run_id IS NULL)
+             AND event_type = 'message' AND payload ->> 'role' = 'assistant'
+           ORDER BY id DESC LIMIT 1))
+      END, ''), 65537),
+      NEW.updated_at
+    FROM runqueue.sessions AS parent CROSS JOIN runqueue.sessions AS child
+    WHERE parent.session_id = NEW.parent_session_id AND child.session_id = NEW.session_id
+    FOR NO KEY UPDATE OF parent;
+  END IF;
+  IF current_setting('runqueue.alone', true) = 'on' AND EXISTS (
+    SELECT 1 FROM runqueue.callbacks WHERE parent_session_id = NEW.session_id) THEN
+    RAISE serialization_failure USING MESSAGE = 'a child of this session ended meanwhile';
+  END IF;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER runs_ended AFTER UPDATE OF status ON "runs"
+FOR EACH ROW WHEN (NEW.status IN ('completed', 'failed', 'stopped')
+  AND OLD.status NOT IN ('completed', 'failed', 'stopped'))
+EXECUTE FUNCTION runqueue.run_ended();
+--> statement-breakpoint
+-- Deleted before its end, it has no other.
+CREATE FUNCTION runqueue.run_ended_by_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO runqueue.callbacks
+    (parent_session_id, child_session_id, child_run_id, status, text, created_at)
+  SELECT session_id, OLD.session_id, OLD.run_id, 'failed', 'The run was deleted',
+    to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+  FROM runqueue.sessions WHERE session_id = OLD.parent_session_id FOR NO KEY UPDATE;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER runs_ended_by_deletion AFTER DELETE ON "runs"
+FOR EACH ROW WHEN (OLD.execution_mode = 'async_callback' AND OLD.parent_session_id <> OLD.session_id
+  AND OLD.status NOT IN ('completed', 'failed', 'stopped'))
+EXECUTE FUNCTION runqueue.run_ended_by_deletion();

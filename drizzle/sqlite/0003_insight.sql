@@ -1,6 +1,6 @@
 -- Why and by whom runs change; outcomes that wait for their parents.
 CREATE TABLE `callbacks` (
-	`callback_id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+	`callback_id` integer PRIMARY KEY NOT NULL,
 	`parent_session_id` text NOT NULL,
 	`child_session_id` text NOT NULL,
 	`child_run_id` text NOT NULL,
@@ -144,4 +144,48 @@ END;
 CREATE TRIGGER session_changes_bounded AFTER INSERT ON session_changes
 BEGIN
   DELETE FROM session_changes WHERE change_id <= NEW.change_id - 10000;
+END;
+--> statement-breakpoint
+-- What a child came to is kept for its parent, whoever ended it; of a long text one character more
+-- than the parent is told, so that the cut shows.
+CREATE TRIGGER runs_ended AFTER UPDATE OF status ON runs
+WHEN NEW.execution_mode = 'async_callback' AND NEW.parent_session_id <> NEW.session_id
+  AND NEW.status IN ('completed', 'failed', 'stopped')
+  AND OLD.status NOT IN ('completed', 'failed', 'stopped')
+BEGIN
+  INSERT INTO callbacks (parent_session_id, child_session_id, child_run_id, status, text, created_at)
+  SELECT parent.session_id, NEW.session_id, NEW.run_id,
+    iif(NEW.status = 'completed', 'completed', 'failed'),
+    substr(coalesce(CASE NEW.status
+      WHEN 'failed' THEN NEW.error
+      WHEN 'stopped' THEN 'The run was stopped'
+      ELSE coalesce(
+        nullif(NEW.result -> '$.data', 'null'),
+        NEW.result ->> '$.text',
+        (SELECT coalesce(nullif(payload -> '$.result_data', 'null'), payload ->> '$.result_text')
+         FROM session_events
+         WHERE session_seq = child.seq AND (run_id = NEW.run_id OR run_id IS NULL)
+           AND event_type = 'result'
+         ORDER BY id DESC LIMIT 1),
+        (SELECT iif(json_type(payload, '$.content') = 'text', payload ->> '$.content',
+           payload ->> '$.content[0].text')
+         FROM session_events
+         WHERE session_seq = child.seq AND (run_id = NEW.run_id OR run_id IS NULL)
+           AND event_type = 'message' AND payload ->> '$.role' = 'assistant'
+         ORDER BY id DESC LIMIT 1))
+    END, ''), 1, 65537),
+    NEW.updated_at
+  FROM sessions AS parent CROSS JOIN sessions AS child
+  WHERE parent.session_id = NEW.parent_session_id AND child.session_id = NEW.session_id;
+END;
+--> statement-breakpoint
+-- Deleted before its end, it has no other.
+CREATE TRIGGER runs_ended_by_deletion AFTER DELETE ON runs
+WHEN OLD.execution_mode = 'async_callback' AND OLD.parent_session_id <> OLD.session_id
+  AND OLD.status NOT IN ('completed', 'failed', 'stopped')
+BEGIN
+  INSERT INTO callbacks (parent_session_id, child_session_id, child_run_id, status, text, created_at)
+  SELECT session_id, OLD.session_id, OLD.run_id, 'failed', 'The run was deleted',
+    strftime('%Y-%m-%dT%H:%M:%fZ')
+  FROM sessions WHERE session_id = OLD.parent_session_id;
 END;

@@ -274,6 +274,30 @@ async function retry(
   return { run: row, created: true, matching_runners: inserted?.matching_runners ?? 0 }
 }
 
+interface Continuation {
+  run_id: string
+  session_id: string
+  prompt: string
+  timeout_seconds: number
+}
+
+/**
+ * The service itself goes on with a session: a resume like any other, with the scope that the
+ * session's latest run had. No bound refuses it.
+ */
+export async function goOn(
+  on: Connection,
+  { prompt, ...given }: Continuation,
+  now: Timestamp,
+): Promise<Run> {
+  const { session_id } = given
+  const scope = (await findScope.get(on, { session_id }))?.scope ?? null
+  const run = await resumed(on, { ...given, type: 'resume_session', parameters: { prompt }, scope })
+  const row = newRow(run, now)
+  await resume.run(on, { ...stored(row, run, UNBOUNDED), changed_by: 'service' })
+  return row
+}
+
 const UNBOUNDED: AddBounds = { max_pending: null }
 
 export function createAdd(database: Database) {

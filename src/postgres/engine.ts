@@ -1,5 +1,7 @@
 /** Puts the parts of the PostgreSQL engine together. */
 import type { Durability, Engine } from '../queue/engine.ts'
+import { MATCH_TIMEOUT_SECONDS } from '../queue/run-queue.ts'
+import { createCallbacks } from './callbacks.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Database, targetOf } from './database.ts'
 import { createInsight } from './insight.ts'
@@ -10,6 +12,7 @@ import { createRunQueue } from './run-queue.ts'
 import { createRegistry, createRunners } from './runners.ts'
 import { createSessionFeed } from './session-feed.ts'
 import { createSessions } from './sessions.ts'
+import { createStops } from './stop.ts'
 import { createStorage } from './storage.ts'
 import { createTokens } from './tokens.ts'
 
@@ -17,21 +20,25 @@ export interface PostgresOptions {
   /** `postgres://user:password@host:5432/database` */
   url: string
   durability?: Durability
+  /** What runs that the service adds itself wait for a match. */
+  matchTimeoutSeconds?: number
 }
 
 /** Opens the queue in a PostgreSQL database. @throws DatabaseOpenError */
 export async function openPostgresEngine(options: PostgresOptions): Promise<Engine> {
-  const { url, durability = 'full' } = options
+  const { url, durability = 'full', matchTimeoutSeconds = MATCH_TIMEOUT_SECONDS } = options
   const target = targetOf(url, durability)
   const client = await openClient(url, target)
   const database = new Database(target)
   const changes = new ChangeSignal({ target, client, hint: () => database.hint() })
   database.watchedBy(changes)
-  const registry = createRegistry(database)
+  const callbacks = createCallbacks(database, matchTimeoutSeconds)
+  const stops = createStops(database, callbacks)
+  const registry = createRegistry(database, callbacks)
   const ownership = createOwnership(database)
   return {
-    runs: createRunQueue({ database, registry, ownership }),
-    sessions: createSessions(database, ownership),
+    runs: createRunQueue({ database, callbacks, stops, registry, ownership }),
+    sessions: createSessions({ database, stops, ownership }),
     runners: createRunners({ database, registry, ownership }),
     tokens: createTokens(database),
     storage: createStorage(database),

@@ -5,6 +5,7 @@ import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { RecoverOptions } from '../queue/run-queue.ts'
 import { addSeconds } from '../queue/time.ts'
+import type { Callbacks } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
 import { sessionStatus } from './follow.ts'
 import { ended, lostAttempt, released } from './moves.ts'
@@ -75,15 +76,16 @@ type Values = Record<string, unknown>
 /** One pass; nothing left when it changed fewer than {@link RECOVERY_BATCH} of each. */
 async function recoverBatch(
   on: Connection,
+  callbacks: Callbacks,
   mode: 'stale' | 'all',
-  given: Values,
+  given: Values & { now: Timestamp },
 ): Promise<Recovered> {
   const { release, fail, stop } = STATEMENTS[mode]
-  return {
-    released: (await release.all(on, given)).length,
-    failed: (await fail.all(on, given)).length,
-    stopped: (await stop.all(on, given)).length,
-  }
+  const released = await release.all(on, given)
+  const failed = await fail.all(on, given)
+  const stopped = await stop.all(on, given)
+  await callbacks.deliver(on, [...failed, ...stopped], given.now)
+  return { released: released.length, failed: failed.length, stopped: stopped.length }
 }
 
 async function countAbandoned(
@@ -99,7 +101,7 @@ async function countAbandoned(
   }
 }
 
-export const createRecovery = (database: Database) =>
+export const createRecovery = (database: Database, callbacks: Callbacks) =>
   async function recover(
     mode: RecoveryMode,
     options: RecoverOptions,
@@ -115,7 +117,7 @@ export const createRecovery = (database: Database) =>
     }
     if (options.dryRun) return await database.run((on) => countAbandoned(on, mode, given))
     for (;;) {
-      const pass = await database.transaction((on) => recoverBatch(on, mode, given))
+      const pass = await database.transaction((on) => recoverBatch(on, callbacks, mode, given))
       total.released += pass.released
       total.failed += pass.failed
       total.stopped += pass.stopped

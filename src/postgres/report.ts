@@ -2,9 +2,10 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { because } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
-import type { RunStatus, Timestamp } from '../queue/run.ts'
+import type { Run, RunStatus, Timestamp } from '../queue/run.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
+import { type Callbacks, concernsNobody } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
 import { servedEvent, sessionServed, sessionStatus } from './follow.ts'
 import { ended, failedAttempt } from './moves.ts'
@@ -60,7 +61,7 @@ const complete = moving(
       error: null,
       result: param('result'),
     })
-    .where(heldByReporter(TRANSITIONS.complete.from))
+    .where(and(heldByReporter(TRANSITIONS.complete.from), concernsNobody))
     .returning(movedColumns),
   {
     served: sessionServed(textParam('session_status')),
@@ -71,7 +72,7 @@ const fail = moving(
   orm
     .update(runs)
     .set(failedAttempt)
-    .where(heldByReporter(TRANSITIONS.fail.from))
+    .where(and(heldByReporter(TRANSITIONS.fail.from), concernsNobody))
     .returning(movedColumns),
   { followed: sessionStatus },
 )
@@ -79,7 +80,7 @@ const confirmStop = moving(
   orm
     .update(runs)
     .set(ended('stopped', because('stopped', 'runner')))
-    .where(heldByReporter(TRANSITIONS.confirm_stop.from))
+    .where(and(heldByReporter(TRANSITIONS.confirm_stop.from), concernsNobody))
     .returning(movedColumns),
   { followed: sessionStatus },
 )
@@ -125,23 +126,29 @@ async function explain(on: Connection, report: Report, kind: keyof typeof NO_NEW
   )
 }
 
-const REPORTS = { start, complete, fail, confirm_stop: confirmStop }
-
-export function createReports(database: Database) {
-  const report = (kind: keyof typeof REPORTS, given: Report, values: Record<string, unknown>) =>
-    database.run(async (on) => {
-      const { run_id, runner_id, claim_token } = given
-      const moved = await REPORTS[kind].get(on, { run_id, runner_id, claim_token, ...values })
-      if (!moved) await explain(on, given, kind)
-    })
+export function createReports(database: Database, callbacks: Callbacks) {
+  async function reported(kind: keyof typeof NO_NEWS, report: Report, moved: Run | undefined) {
+    if (!moved) await database.run((on) => explain(on, report, kind))
+  }
+  const held = ({ run_id, runner_id, claim_token }: Report) => ({ run_id, runner_id, claim_token })
 
   return {
-    start: (given: Report, now: Timestamp) => report('start', given, { now }),
-    complete(given: Completion, now: Timestamp) {
-      const { session_status, result } = given
-      return report('complete', given, { session_status, result: json(result), now })
+    async start(given: Report, now: Timestamp) {
+      const values = { ...held(given), now }
+      await reported('start', given, await database.run((on) => start.get(on, values)))
     },
-    fail: (given: Failure, now: Timestamp) => report('fail', given, { error: given.error, now }),
-    confirmStop: (given: Report, now: Timestamp) => report('confirm_stop', given, { now }),
+    async complete(given: Completion, now: Timestamp) {
+      const { session_status, result } = given
+      const values = { ...held(given), session_status, result: json(result), now }
+      await reported('complete', given, await callbacks.end(complete, values))
+    },
+    async fail(given: Failure, now: Timestamp) {
+      const values = { ...held(given), error: given.error, now }
+      await reported('fail', given, await callbacks.end(fail, values))
+    },
+    async confirmStop(given: Report, now: Timestamp) {
+      const values = { ...held(given), now }
+      await reported('confirm_stop', given, await callbacks.end(confirmStop, values))
+    },
   }
 }

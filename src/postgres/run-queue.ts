@@ -6,6 +6,7 @@ import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Claim, RunQueue } from '../queue/run-queue.ts'
 import { createAdd } from './add.ts'
+import type { Callbacks } from './callbacks.ts'
 import { type Claims, createClaims } from './claim.ts'
 import type { Database } from './database.ts'
 import { createHistory } from './history.ts'
@@ -18,7 +19,7 @@ import { createReports } from './report.ts'
 import type { Registry } from './runners.ts'
 import { runs } from './schema.ts'
 import { json, orm, param, prepared, runColumns, statusAmong, textParam } from './statements.ts'
-import { createStops } from './stop.ts'
+import type { Stops } from './stop.ts'
 import { createSweeps } from './sweep.ts'
 
 const timeoutSeconds = sql`${param('timeout_seconds')}::float8`
@@ -39,15 +40,17 @@ const setDemands = prepared(
 
 interface Parts {
   database: Database
+  callbacks: Callbacks
+  stops: Stops
   registry: Registry
   ownership: Ownership
 }
 
-export function createRunQueue({ database, registry, ownership }: Parts): RunQueue {
+export function createRunQueue(parts: Parts): RunQueue {
+  const { database, callbacks, stops, registry, ownership } = parts
   const claims: Claims = createClaims(database)
-  const stops = createStops(database)
   const lists = createLists(database)
-  const reports = createReports(database)
+  const reports = createReports(database, callbacks)
   const poll = createPoll({ registry, stops, claims })
 
   /** In the name of a runner, which must be the caller's. */
@@ -63,7 +66,7 @@ export function createRunQueue({ database, registry, ownership }: Parts): RunQue
   return {
     ...createAdd(database),
     ...lists,
-    ...createSweeps(database),
+    ...createSweeps(database, callbacks),
     ...createHistory(database),
     claim: asRunner(claims.claim),
     poll: asRunner(poll),
@@ -74,7 +77,8 @@ export function createRunQueue({ database, registry, ownership }: Parts): RunQue
     confirmStop: asRunner(reports.confirmStop),
     stop: stops.stop,
     takeStops: stops.takeStops,
-    recover: createRecovery(database),
+    deliverCallbacks: callbacks.deliverCallbacks,
+    recover: createRecovery(database, callbacks),
 
     async setDemands(run_id, wanted, timeout_seconds, now, caller) {
       const demands = canonicalDemands(wanted)

@@ -6,6 +6,7 @@ import type { Run, Timestamp } from '../queue/run.ts'
 import type { LostRunner, Runners } from '../queue/runners.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { Caller } from '../queue/token.ts'
+import type { Callbacks } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
 import { isUsable, notYours, type Ownership } from './ownership.ts'
 import { runners } from './schema.ts'
@@ -117,24 +118,30 @@ const bringBack = preparedChange(
     .where(sql`last_heartbeat > ${param('ahead')}`),
 )
 
-/**
- * With what it held. Not one statement, since claims that were under way as it was deleted must show
- * in what follows.
- * @returns the runs that changed; null where it is not registered
- */
-const removeWithRuns = async (
-  on: Connection,
-  runner_id: string,
-  now: Timestamp,
-  reason: Reason,
-): Promise<Run[] | null> =>
-  (await remove.run(on, { runner_id })) === 0 ? null : await loseRunner(on, runner_id, now, reason)
-
 /** What polls need of the registry, too. */
-export const createRegistry = (database: Database) => ({
-  remove: (runner_id: string, now: Timestamp, reason: Reason): Promise<Run[] | null> =>
-    database.transaction((on) => removeWithRuns(on, runner_id, now, reason)),
-})
+export function createRegistry(database: Database, callbacks: Callbacks) {
+  /**
+   * With what it held. Not one statement, since claims that were under way as it was deleted must show
+   * in what follows.
+   * @returns the runs that changed; null where it is not registered
+   */
+  async function removeWithRuns(
+    on: Connection,
+    runner_id: string,
+    now: Timestamp,
+    reason: Reason,
+  ): Promise<Run[] | null> {
+    if ((await remove.run(on, { runner_id })) === 0) return null
+    const changed = await loseRunner(on, runner_id, now, reason)
+    await callbacks.deliver(on, changed, now)
+    return changed
+  }
+  return {
+    removeWithRuns,
+    remove: (runner_id: string, now: Timestamp, reason: Reason): Promise<Run[] | null> =>
+      database.transaction((on) => removeWithRuns(on, runner_id, now, reason)),
+  }
+}
 
 interface Parts {
   database: Database
@@ -203,7 +210,7 @@ export function createRunners({ database, registry, ownership }: Parts): Runners
         const lost = because('runner_lost', 'service')
         const removed: LostRunner[] = []
         for (const { runner_id } of await silent.all(on, { silent_since, limit })) {
-          const runs = await removeWithRuns(on, runner_id, now, lost)
+          const runs = await registry.removeWithRuns(on, runner_id, now, lost)
           if (runs !== null) removed.push({ runner_id, runs })
         }
         return removed

@@ -13,7 +13,7 @@ import {
   type Sessions,
 } from '../queue/sessions.ts'
 import type { Caller } from '../queue/token.ts'
-import type { Connection, Database } from './database.ts'
+import type { Database } from './database.ts'
 import { addSessionEvent } from './follow.ts'
 import { findActiveOfSession } from './list.ts'
 import type { Ownership } from './ownership.ts'
@@ -30,7 +30,7 @@ import {
   statusAmong,
   textParam,
 } from './statements.ts'
-import { stopRun } from './stop.ts'
+import type { Stops } from './stop.ts'
 
 const isSession = eq(sessions.session_id, param('session_id'))
 
@@ -143,33 +143,40 @@ function existing(session: Session | undefined): Session {
   return session
 }
 
-/** Each step is decided by its own guard; where things changed in between, it looks again. */
-async function stop(
-  on: Connection,
-  session_id: string,
-  now: Timestamp,
-  caller: Caller | null | undefined,
-): Promise<SessionStop> {
-  for (;;) {
-    const session = existing(await get.get(on, { session_id }))
-    const active = await findActiveOfSession(on, session_id)
-    if (active) {
-      const { outcome } = await stopRun(on, active.run_id, now, caller)
-      const stopped = existing(await get.get(on, { session_id }))
-      return { session: stopped, run_id: active.run_id, outcome }
-    }
-    if (session.status === 'stopping') return { session, run_id: null, outcome: 'asked_before' }
-    if (['stopped', 'finished', 'failed'].includes(session.status)) {
-      return { session, run_id: null, outcome: 'ended' }
-    }
-    const stopped = await stopIdle.get(on, { session_id, now })
-    if (!stopped) continue
-    const outcome = stopped.status === 'stopping' ? 'requested' : 'cancelled'
-    return { session: stopped, run_id: null, outcome }
-  }
+interface Parts {
+  database: Database
+  stops: Stops
+  ownership: Ownership
 }
 
-export function createSessions(database: Database, ownership: Ownership): Sessions {
+export function createSessions({ database, stops, ownership }: Parts): Sessions {
+  const find = async (session_id: string): Promise<Session> =>
+    existing(await database.run((on) => get.get(on, { session_id })))
+
+  /** Each step is decided by its own guard; where things changed in between, it looks again. */
+  async function stop(
+    session_id: string,
+    now: Timestamp,
+    caller?: Caller | null,
+  ): Promise<SessionStop> {
+    for (;;) {
+      const session = await find(session_id)
+      const active = await database.run((on) => findActiveOfSession(on, session_id))
+      if (active) {
+        const { outcome } = await stops.stop(active.run_id, now, caller)
+        return { session: await find(session_id), run_id: active.run_id, outcome }
+      }
+      if (session.status === 'stopping') return { session, run_id: null, outcome: 'asked_before' }
+      if (['stopped', 'finished', 'failed'].includes(session.status)) {
+        return { session, run_id: null, outcome: 'ended' }
+      }
+      const stopped = await database.run((on) => stopIdle.get(on, { session_id, now }))
+      if (!stopped) continue
+      const outcome = stopped.status === 'stopping' ? 'requested' : 'cancelled'
+      return { session: stopped, run_id: null, outcome }
+    }
+  }
+
   return {
     get: async (session_id) => (await database.run((on) => get.get(on, { session_id }))) ?? null,
 
@@ -218,7 +225,7 @@ export function createSessions(database: Database, ownership: Ownership): Sessio
     result: (session_id) =>
       database.run(async (on) => resultOf(on, existing(await get.get(on, { session_id })))),
 
-    stop: (session_id, now, caller) => database.run((on) => stop(on, session_id, now, caller)),
+    stop,
 
     async report(session_id, runner_id, status, now, caller) {
       await ownership.check(runner_id, caller, now)

@@ -7,7 +7,8 @@ import type { StopOutcome } from '../queue/run-queue.ts'
 import type { Stops as TakenStops } from '../queue/runner.ts'
 import type { Caller } from '../queue/token.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
-import type { Connection, Database } from './database.ts'
+import { type Callbacks, concernsNobody } from './callbacks.ts'
+import type { Database } from './database.ts'
 import { sessionStatus } from './follow.ts'
 import { runnerColumns } from './runners.ts'
 import { runners, runs, type sessions } from './schema.ts'
@@ -42,7 +43,8 @@ const stop = moving(
       changed_by: param('changed_by'),
     })
     .where(
-      sql`run_id = ${param('run_id')} AND ${statusAmong([...cancel.from, ...request_stop.from])}`,
+      sql`run_id = ${param('run_id')} AND ${statusAmong([...cancel.from, ...request_stop.from])}
+        AND ${concernsNobody}`,
     )
     .returning(movedColumns),
   { followed: sessionStatus },
@@ -91,31 +93,22 @@ const askRunner = prepared(
     .where(eq(runners.runner_id, param('runner_id'))),
 )
 
-/** A part of operations that stop more than the run. */
-export async function stopRun(
-  on: Connection,
-  run_id: string,
-  now: Timestamp,
-  caller: Caller | null | undefined,
-): Promise<StopOutcome> {
-  const run = await stop.get(on, { run_id, now, changed_by: clientOf(caller) })
-  if (run) {
-    const cancelled = run.status === 'stopped'
-    const session_status = cancelled ? 'stopped' : 'stopping'
-    return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status }
-  }
-  const found = await find.get(on, { run_id })
-  if (!found) throw new QueueError('run_not_found', 'Run not found')
-  const { session_status, ...unchanged } = found
-  const outcome = isTerminal(unchanged.status) ? 'ended' : 'asked_before'
-  return { run: unchanged, outcome, session_status }
-}
-
 export type Stops = ReturnType<typeof createStops>
 
-export const createStops = (database: Database) => ({
-  stop: (run_id: string, now: Timestamp, caller?: Caller | null): Promise<StopOutcome> =>
-    database.run((on) => stopRun(on, run_id, now, caller)),
+export const createStops = (database: Database, callbacks: Callbacks) => ({
+  async stop(run_id: string, now: Timestamp, caller?: Caller | null): Promise<StopOutcome> {
+    const run = await callbacks.end(stop, { run_id, now, changed_by: clientOf(caller) })
+    if (run) {
+      const cancelled = run.status === 'stopped'
+      const session_status = cancelled ? 'stopped' : 'stopping'
+      return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status }
+    }
+    const found = await database.run((on) => find.get(on, { run_id }))
+    if (!found) throw new QueueError('run_not_found', 'Run not found')
+    const { session_status, ...unchanged } = found
+    const outcome = isTerminal(unchanged.status) ? 'ended' : 'asked_before'
+    return { run: unchanged, outcome, session_status }
+  },
 
   /** What concerns the runner itself, before any run. */
   askRunner: (runner_id: string, resend_before: Timestamp) =>

@@ -8,6 +8,7 @@ import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
+import type { Callbacks } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
 import { sessionStatus } from './follow.ts'
 import { ended, lostAttempt, reasonGiven, released } from './moves.ts'
@@ -162,7 +163,7 @@ export async function loseRunner(
   return changed
 }
 
-export const createSweeps = (database: Database) => ({
+export const createSweeps = (database: Database, callbacks: Callbacks) => ({
   makeAvailable: (now: Timestamp, limit: number): Promise<Run[]> =>
     database.run((on) => due.all(on, { now, limit })),
 
@@ -170,7 +171,7 @@ export const createSweeps = (database: Database) => ({
     (await database.run((on) => nextDue.get(on)))?.available_at ?? null,
 
   failTimedOut: (now: Timestamp, limit: number): Promise<Run[]> =>
-    database.run((on) => timedOut.all(on, { now, limit })),
+    callbacks.changing(now, (on) => timedOut.all(on, { now, limit })),
 
   releaseUnstarted: (claimed_before: Timestamp, now: Timestamp, limit: number): Promise<Run[]> =>
     database.run((on) => unstarted.all(on, { claimed_before, now, limit })),
@@ -180,7 +181,7 @@ export const createSweeps = (database: Database) => ({
     now: Timestamp,
     limit: number,
   ): Promise<Run[]> =>
-    database.transaction(async (on) => {
+    callbacks.changing(now, async (on) => {
       const stopped = await unconfirmed.all(on, { requested_before, now, limit })
       await unconfirmedSessions.run(on, { requested_before, now, limit })
       return stopped

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import type { Timestamp } from './run.ts'
 
 /** Random bytes are drawn in stock: asking the system for six at a time costs more than an insert's share. */
 const STOCK_BYTES = 4096
@@ -15,6 +16,12 @@ function randomHex(bytes: number): string {
 }
 
 export const newRunId = (): string => `run_${randomHex(6)}`
+/**
+ * The run that tells a parent of this child's end. The engine makes it, which must depend on nothing
+ * but what it is given: an operation may run twice, the first time undone.
+ */
+export const callbackRunId = (child_run_id: string, now: Timestamp): string =>
+  `run_${createHash('sha256').update(`${child_run_id}:${now}`).digest('hex').slice(0, 12)}`
 export const newSessionId = (): string => `ses_${randomHex(6)}`
 /** 128 random bits: a claim token must not be guessed, nor met twice. */
 export const newClaimToken = (): string => randomHex(16)

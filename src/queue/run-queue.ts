@@ -208,6 +208,19 @@ export interface RunQueue {
   releaseUnstarted(claimedBefore: Timestamp, now: Timestamp, limit: number): Promise<Run[]>
   /** Stops from before `requestedBefore` that no runner confirmed are taken as done. */
   settleUnconfirmedStops(requestedBefore: Timestamp, now: Timestamp, limit: number): Promise<Run[]>
+
+  /**
+   * Brings parents that have time what waits for them. Whatever ends a run here does so itself, in the
+   * same transaction; what is left are runs that plain SQL ended, or that were deleted before their end. Looks at `limit` parents, those
+   * after `after` (null: from the first on). @returns what was added, and from where the next call
+   * goes on; null: from the first
+   */
+  deliverCallbacks(after: string | null, now: Timestamp, limit: number): Promise<DeliveredCallbacks>
+}
+
+export interface DeliveredCallbacks {
+  runs: Run[]
+  next: string | null
 }
 
 export interface RecoverOptions {

@@ -22,9 +22,13 @@ import { json, param, runColumns, sessionColumns, statusIn } from './statements.
 interface Parts {
   pendingCount: PendingCount
   matching: Matching
+  /** What runs wait for a match that the service adds itself. */
+  matchTimeoutSeconds: number
 }
 
-export function prepareAdd(orm: Orm, { pendingCount, matching }: Parts) {
+export type Adding = ReturnType<typeof prepareAdd>
+
+export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSeconds }: Parts) {
   const findSession = orm
     .select({ ...sessionColumns, executor_type: sessions.executor_type })
     .from(sessions)
@@ -249,7 +253,27 @@ export function prepareAdd(orm: Orm, { pendingCount, matching }: Parts) {
     return { run: row, created: true, matching_runners }
   }
 
-  return { add, retry }
+  /**
+   * The service itself goes on with a session: a resume like any other, with the scope that the
+   * session's latest run had. No bound refuses it. @returns null where the session is gone
+   */
+  function goOn(
+    { run_id, session_id, prompt }: Pick<NewRun, 'run_id' | 'session_id'> & { prompt: string },
+    now: Timestamp,
+  ): Run | null {
+    if (!findSession.get({ session_id })) return null
+    const run = resumed({
+      ...{ run_id, session_id, type: 'resume_session', parameters: { prompt } },
+      scope: findScope.get({ session_id })?.scope ?? null,
+      timeout_seconds: matchTimeoutSeconds,
+    })
+    const row = newRow(run, now)
+    awaitResume.run({ session_id, now })
+    insert(row, run, now, 'service')
+    return row
+  }
+
+  return { add, retry, goOn }
 }
 
 const UNBOUNDED: AddBounds = { max_pending: null }

@@ -1,5 +1,8 @@
 /** Puts the parts of the SQLite engine together. */
 import type { Durability, Engine } from '../queue/engine.ts'
+import { MATCH_TIMEOUT_SECONDS } from '../queue/run-queue.ts'
+import { prepareAdd } from './add.ts'
+import { prepareCallbacks } from './callbacks.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CommitLane } from './commit-lane.ts'
@@ -9,6 +12,7 @@ import { prepareFollow } from './follow.ts'
 import { createInsight } from './insight.ts'
 import { prepareMatching } from './matching.ts'
 import { prepareOwnership } from './ownership.ts'
+import { preparePendingCount } from './pending-count.ts'
 import { createRunFeed } from './run-feed.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRunners, prepareRegistry } from './runners.ts'
@@ -23,6 +27,8 @@ export interface SqliteOptions {
   /** `file:./data/runqueue.db` */
   url: string
   durability?: Durability
+  /** What runs that the service adds itself wait for a match. */
+  matchTimeoutSeconds?: number
   /** How long a write waits for a file that another process keeps locked. */
   busyDeadlineMs?: number
 }
@@ -44,7 +50,7 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
     },
   })
   return {
-    ...prepareEngine({ orm, client }, lane, () => checkpointer.checkpoint()),
+    ...prepareEngine({ orm, client }, lane, options, () => checkpointer.checkpoint()),
     changes,
     async close() {
       await lane.drained()
@@ -67,17 +73,24 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
 export function prepareEngine(
   { orm, client }: Pick<Database, 'orm' | 'client'>,
   lane: CommitLane,
+  { matchTimeoutSeconds = MATCH_TIMEOUT_SECONDS }: Pick<SqliteOptions, 'matchTimeoutSeconds'>,
   shorten: () => void,
 ): Omit<Engine, 'changes' | 'close'> {
+  const pendingCount = preparePendingCount(orm)
+  const matching = prepareMatching(orm)
+  const adding = prepareAdd(orm, { pendingCount, matching, matchTimeoutSeconds })
   const follow = prepareFollow(orm)
-  const stops = prepareStops(orm, follow)
-  const sweeps = prepareSweeps(orm, follow)
+  const callbacks = prepareCallbacks(orm, adding)
+  const stops = prepareStops(orm, follow, callbacks)
+  const sweeps = prepareSweeps(orm, follow, callbacks)
   const registry = prepareRegistry(orm, sweeps)
   const ownership = prepareOwnership(orm)
-  const matching = prepareMatching(orm)
   return {
     runs: translating(
-      createRunQueue({ orm, lane, follow, stops, sweeps, registry, ownership, matching }),
+      createRunQueue({
+        ...{ orm, lane, pendingCount, adding, follow, callbacks },
+        ...{ stops, sweeps, registry, ownership, matching },
+      }),
     ),
     sessions: translating(createSessions({ orm, lane, follow, stops, ownership })),
     runners: translating(createRunners({ orm, lane, registry, ownership })),

@@ -5,6 +5,7 @@ import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { RecoverOptions } from '../queue/run-queue.ts'
 import { addSeconds } from '../queue/time.ts'
+import type { Callbacks } from './callbacks.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, lostAttempt, released } from './moves.ts'
@@ -34,10 +35,15 @@ const GUARDS = {
   },
 }
 
-export function prepareRecovery(orm: Orm, follow: Follow) {
+export function prepareRecovery(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const batch = (guard: SQL) =>
     sql`seq IN (SELECT seq FROM runs WHERE ${guard} ORDER BY created_at LIMIT ${RECOVERY_BATCH})`
-  const moved = { session_id: runs.session_id, status: runs.status }
+  const moved = {
+    session_id: runs.session_id,
+    parent_session_id: runs.parent_session_id,
+    execution_mode: runs.execution_mode,
+    status: runs.status,
+  }
   const count = (guard: SQL) =>
     orm.select({ count: sql<number>`count(*)` }).from(runs).where(guard).prepare()
 
@@ -87,9 +93,11 @@ export function prepareRecovery(orm: Orm, follow: Follow) {
       const releasedRuns = release.all(given)
       const failedRuns = fail.all(given)
       const stoppedRuns = stop.all(given)
-      for (const { session_id, status } of [...failedRuns, ...stoppedRuns]) {
+      const changed = [...failedRuns, ...stoppedRuns]
+      for (const { session_id, status } of changed) {
         follow.setStatus(session_id, status as 'pending' | 'failed' | 'stopped', now)
       }
+      callbacks.deliver(changed, now)
       return {
         released: releasedRuns.length,
         failed: failedRuns.length,

@@ -1,10 +1,12 @@
 /** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
 import { and, eq, sql } from 'drizzle-orm'
+import type { Changed } from '../queue/callback.ts'
 import { because } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { RunStatus, Timestamp } from '../queue/run.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
+import { type Callbacks, concernsCallbacks } from './callbacks.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, failedAttempt } from './moves.ts'
@@ -19,7 +21,7 @@ const NO_NEWS = {
   confirm_stop: ['stopped'],
 } as const satisfies Record<string, readonly RunStatus[]>
 
-export function prepareReports(orm: Orm, follow: Follow) {
+export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const heldByReporter = (from: readonly RunStatus[]) =>
     and(
       eq(runs.run_id, param('run_id')),
@@ -30,8 +32,10 @@ export function prepareReports(orm: Orm, follow: Follow) {
   const moved = {
     session_id: runs.session_id,
     parent_session_id: runs.parent_session_id,
+    execution_mode: runs.execution_mode,
     status: runs.status,
   }
+  const movedToEnd = { ...moved, concerns_callbacks: concernsCallbacks }
 
   const start = orm
     .update(runs)
@@ -53,19 +57,19 @@ export function prepareReports(orm: Orm, follow: Follow) {
       result: param('result'),
     })
     .where(heldByReporter(TRANSITIONS.complete.from))
-    .returning(moved)
+    .returning(movedToEnd)
     .prepare()
   const fail = orm
     .update(runs)
     .set(failedAttempt)
     .where(heldByReporter(TRANSITIONS.fail.from))
-    .returning(moved)
+    .returning(movedToEnd)
     .prepare()
   const confirmStop = orm
     .update(runs)
     .set(ended('stopped', because('stopped', 'runner')))
     .where(heldByReporter(TRANSITIONS.confirm_stop.from))
-    .returning(moved)
+    .returning(movedToEnd)
     .prepare()
 
   const findRunner = orm
@@ -78,6 +82,11 @@ export function prepareReports(orm: Orm, follow: Follow) {
     .from(runs)
     .where(eq(runs.run_id, param('run_id')))
     .prepare()
+
+  /** What parents hear of it, when the session has followed. */
+  function tellParents(run: Changed & { concerns_callbacks: number }, now: Timestamp): void {
+    if (run.concerns_callbacks) callbacks.deliver([run], now)
+  }
 
   /** Why the report moved nothing: throws, or returns where it is merely no news. */
   function explain(report: Report, kind: keyof typeof NO_NEWS): void {
@@ -140,6 +149,7 @@ export function prepareReports(orm: Orm, follow: Follow) {
         timestamp: now,
         payload: { exit_code: 0, reason: 'completed' },
       })
+      tellParents(run, now)
     },
 
     fail(failure: Failure, now: Timestamp): void {
@@ -149,6 +159,7 @@ export function prepareReports(orm: Orm, follow: Follow) {
         return
       }
       follow.setStatus(run.session_id, run.status === 'pending' ? 'pending' : 'failed', now)
+      tellParents(run, now)
     },
 
     confirmStop(report: Report, now: Timestamp): void {
@@ -158,6 +169,7 @@ export function prepareReports(orm: Orm, follow: Follow) {
         return
       }
       follow.setStatus(run.session_id, 'stopped', now)
+      tellParents(run, now)
     },
   }
 }

@@ -6,7 +6,8 @@ import { QueueError } from '../queue/errors.ts'
 import type { Recovered } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import type { AddBounds, Claim, RunQueue } from '../queue/run-queue.ts'
-import { prepareAdd } from './add.ts'
+import type { Adding } from './add.ts'
+import type { Callbacks } from './callbacks.ts'
 import { prepareClaims } from './claim.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
@@ -16,7 +17,7 @@ import { prepareLists } from './list.ts'
 import type { Matching } from './matching.ts'
 import { later } from './moves.ts'
 import type { Ownership } from './ownership.ts'
-import { preparePendingCount } from './pending-count.ts'
+import type { PendingCount } from './pending-count.ts'
 import { createPoll } from './poll.ts'
 import { prepareRecovery, RECOVERY_BATCH } from './recover.ts'
 import { prepareReports } from './report.ts'
@@ -30,7 +31,10 @@ import type { Sweeps } from './sweep.ts'
 interface Parts {
   orm: Orm
   lane: CommitLane
+  pendingCount: PendingCount
+  adding: Adding
   follow: Follow
+  callbacks: Callbacks
   stops: Stops
   sweeps: Sweeps
   registry: Registry
@@ -39,13 +43,13 @@ interface Parts {
 }
 
 export function createRunQueue(parts: Parts): RunQueue {
-  const { orm, lane, follow, stops, sweeps, registry, ownership, matching } = parts
-  const pendingCount = preparePendingCount(orm)
-  const { add, retry } = prepareAdd(orm, { pendingCount, matching })
+  const { orm, lane, pendingCount, follow, callbacks, stops, sweeps, registry } = parts
+  const { ownership, matching } = parts
+  const { add, retry } = parts.adding
   const claims = prepareClaims(orm)
   const poll = createPoll({ registry, stops, claims })
-  const reports = prepareReports(orm, follow)
-  const recovery = prepareRecovery(orm, follow)
+  const reports = prepareReports(orm, follow, callbacks)
+  const recovery = prepareRecovery(orm, follow, callbacks)
   const lists = prepareLists(orm)
   const history = prepareHistory(orm)
   const takeRuns = prepareRunRate(orm)
@@ -175,5 +179,14 @@ export function createRunQueue(parts: Parts): RunQueue {
       lane.write(() => sweeps.releaseUnstarted(before, now, limit)),
     settleUnconfirmedStops: (before: Timestamp, now, limit) =>
       lane.write(() => sweeps.settleUnconfirmedStops(before, now, limit)),
+
+    async deliverCallbacks(after, now, limit) {
+      const { due, next } = callbacks.look(after, limit)
+      if (due.length === 0) return { runs: [], next }
+      const delivered = await lane.write(() =>
+        due.flatMap((session_id) => callbacks.deliverTo(session_id, now)),
+      )
+      return { runs: delivered, next }
+    },
   }
 }

@@ -180,11 +180,14 @@ export const runEvents = sqliteTable(
   (table) => [index('idx_run_events_run').on(table.run_seq)],
 )
 
-/** How children ended whose parents are at work: they are told when those have time. */
+/**
+ * How children ended whose parents are at work: they are told when those have time. No autoIncrement:
+ * since a trigger writes here, each claim would write its sequence, one that gets nothing too.
+ */
 export const callbacks = sqliteTable(
   'callbacks',
   {
-    callback_id: integer().primaryKey({ autoIncrement: true }),
+    callback_id: integer().primaryKey(),
     parent_session_id: text()
       .notNull()
       .references(() => sessions.session_id, { onDelete: 'cascade' }),

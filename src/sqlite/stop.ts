@@ -7,6 +7,7 @@ import type { StopOutcome } from '../queue/run-queue.ts'
 import type { Stops as TakenStops } from '../queue/runner.ts'
 import type { Caller } from '../queue/token.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
+import type { Callbacks } from './callbacks.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { runners, runs, sessions } from './schema.ts'
@@ -14,7 +15,7 @@ import { param, runColumns, statusIn } from './statements.ts'
 
 export type Stops = ReturnType<typeof prepareStops>
 
-export function prepareStops(orm: Orm, follow: Follow) {
+export function prepareStops(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const now = sql.placeholder('now')
   const { cancel, request_stop } = TRANSITIONS
   const isCancelled = statusIn(cancel.from)
@@ -72,6 +73,7 @@ export function prepareStops(orm: Orm, follow: Follow) {
         const cancelled = run.status === 'stopped'
         const session_status = cancelled ? 'stopped' : 'stopping'
         follow.setStatus(run.session_id, session_status, now)
+        callbacks.deliver([run], now)
         return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status }
       }
       const found = find.get({ run_id })

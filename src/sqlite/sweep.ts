@@ -8,6 +8,7 @@ import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
+import type { Callbacks } from './callbacks.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, lostAttempt, reasonGiven, released } from './moves.ts'
@@ -20,7 +21,7 @@ const batch = (guard: SQL, order: SQL) =>
 
 export type Sweeps = ReturnType<typeof prepareSweeps>
 
-export function prepareSweeps(orm: Orm, follow: Follow) {
+export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
   // INDEXED BY: SQLite would rather walk all pending runs by idx_runs_status_created, and sort them.
   const waitingForTime = sql.raw(
     `runs INDEXED BY idx_runs_available WHERE status = 'pending' AND available_at IS NOT NULL`,
@@ -129,13 +130,17 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
   const finishIdleSessions = endSessions('idle', 'finished')
   const stopStoppingSessions = endSessions('stopping', 'stopped')
 
-  /** Sessions take the status of the run; a run that waits again makes its session wait. */
+  /**
+   * Sessions take the status of the run, a run that waits again makes its session wait, and parents
+   * are told.
+   */
   function followRuns(changed: Run[], now: Timestamp): Run[] {
     for (const { session_id, status } of changed) {
       if (status === 'pending' || status === 'failed' || status === 'stopped') {
         follow.setStatus(session_id, status, now)
       }
     }
+    callbacks.deliver(changed, now)
     return changed
   }
 
@@ -151,19 +156,20 @@ export function prepareSweeps(orm: Orm, follow: Follow) {
       unstarted.all({ claimed_before, now, limit }),
 
     settleUnconfirmedStops(requested_before: Timestamp, now: Timestamp, limit: number): Run[] {
-      const stopped = followRuns(unconfirmed.all({ requested_before, now, limit }), now)
+      const stopped = unconfirmed.all({ requested_before, now, limit })
+      // Before the runs are followed: that may make one of these wait again.
       unconfirmedSessions.run({ requested_before, now, limit })
-      return stopped
+      return followRuns(stopped, now)
     },
 
     /** The runner is gone: what it held is settled. */
     loseRunner(runner_id: string, now: Timestamp, reason: Reason): Run[] {
       const values = { runner_id, now, error: ERRORS.runnerLost, ...reason }
       const changed = [...releaseHeld.all(values), ...failHeld.all(values), ...stopHeld.all(values)]
-      followRuns(changed, now)
+      // Before the runs are followed: that may make one of these wait again.
       finishIdleSessions.run(values)
       stopStoppingSessions.run(values)
-      return changed
+      return followRuns(changed, now)
     },
   }
 }

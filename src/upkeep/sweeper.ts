@@ -14,6 +14,8 @@ import { isDatabaseTrouble } from './trouble.ts'
 
 /** What one statement changes at most; the next pass takes the rest. */
 const BATCH = 500
+/** Parents looked at in one pass, of those for whom something waits. */
+const PARENT_BATCH = 100
 /** Runners removed in one pass: each may hold some runs. */
 const RUNNER_BATCH = 50
 /** A runner that has not confirmed a stop by then will not: it kills after some seconds. */
@@ -69,6 +71,7 @@ export function startSweeper(options: SweeperOptions): Sweeper {
     // At once, since runs may have become due while no server was there.
     every({ ...often, first: 0 }, () => makeAvailable(options), fail, signal),
     every(often, () => sweepRuns(options, silence.counts()), fail, signal),
+    every(often, deliveringCallbacks(options), fail, signal),
     every(
       { seconds: lifecycleIntervalSeconds },
       async () => {
@@ -127,6 +130,17 @@ async function sweepRuns(options: SweeperOptions, silenceCounts: boolean): Promi
       'no runner confirmed the stop, taken as stopped',
       await engine.runs.settleUnconfirmedStops(requestedBefore, at, BATCH),
     )
+  }
+}
+
+/** What plain SQL ended; all else tells parents itself. Mostly it costs a look at an empty table. */
+function deliveringCallbacks({ engine, now, onSwept }: SweeperOptions): () => Promise<void> {
+  // Where to look next: if that is lost, the next pass begins anew.
+  let after: string | null = null
+  return async () => {
+    const { runs, next } = await engine.runs.deliverCallbacks(after, now(), PARENT_BATCH)
+    after = next
+    tell(onSwept, 'children had ended, their parents are told', runs)
   }
 }
 

@@ -6,6 +6,7 @@ import { describe } from 'vitest'
 import { describeAdd } from './add.ts'
 import { describeAddMany } from './add-many.ts'
 import { describeAvailable } from './available.ts'
+import { describeCallbacks } from './callbacks.ts'
 import { describeChanges } from './changes.ts'
 import { describeClaim } from './claim.ts'
 import { describeClaimAgain } from './claim-again.ts'
@@ -68,6 +69,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeRunners,
   describeRemoval,
   describeOnLost,
+  describeCallbacks,
   describeTokens,
   describeOwnership,
   describeRunRate,

@@ -81,9 +81,9 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
 
 /** Not tables: rows of the statement itself, and JSON values. */
 const TRANSIENT =
-  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|request|changes|sized|keys|wanted|\S+ VIRTUAL TABLE.*)$/
+  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|looked_at|request|changes|sized|keys|wanted|\S+ VIRTUAL TABLE.*)$/
 const TABLES =
-  'runs|head|other|sessions|parent|child|counters|run_events|session_events|session_changes|runner_signals|runners|tokens'
+  'runs|head|other|sessions|parent|child|counters|run_events|session_events|session_changes|callbacks|waiting|runner_signals|runners|tokens'
 const walks = (step: string) =>
   (step.startsWith('SCAN') && !TRANSIENT.test(step)) ||
   step.includes('TEMP B-TREE') ||

@@ -28,7 +28,7 @@ export async function openRecorded(url: string): Promise<RecordedEngine> {
   const lane = new CommitLane(client, { busyDeadlineMs: 1000, onCommit: () => changes.nudge() })
   return {
     ...database,
-    ...prepareEngine({ orm, client }, lane, () => {}),
+    ...prepareEngine({ orm, client }, lane, {}, () => {}),
     changes,
     prepared,
     takeRan: () => ran.splice(0),

@@ -18,6 +18,7 @@ const result = { text: 'done', data: null }
 export async function everyOperation(world: World, during: During): Promise<void> {
   await runOperations(world, during)
   await sweepOperations(world, during)
+  await callbackOperations(world, during)
   await sessionOperations(world, during)
   await runnerOperations(world, during)
   await tokenOperations(world, during)
@@ -83,6 +84,19 @@ async function sweepOperations(world: World, during: During): Promise<void> {
     await during('recover', () => runs.recover(mode, { ...options, dryRun: true }, now))
     await during('recover', () => runs.recover(mode, options, now))
   }
+}
+
+async function callbackOperations(world: World, during: During): Promise<void> {
+  const { runs, add, clock } = world
+  const now = clock.now()
+  const { run_id, session_id } = await add()
+  const callback = { parent_session_id: session_id, execution_mode: 'async_callback' } as const
+  for (const status of ['completed', 'pending'] as const) {
+    const child = await bring(world, status, callback)
+    await during('stop of a child', () => runs.stop(child.run.run_id, now))
+  }
+  await during('deliverCallbacks', () => runs.deliverCallbacks(null, now, 10))
+  await during('stop of a parent', () => runs.stop(run_id, now))
 }
 
 async function sessionOperations(world: World, during: During): Promise<void> {

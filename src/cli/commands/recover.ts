@@ -37,7 +37,10 @@ database itself, with or without a server on it; a server does the same when it 
     .addOption(jsonOption())
     .action(async (options: Options) => {
       const config = configOf(options.database ? { database: options.database } : {})
-      const engine = await openEngine({ url: config.databaseUrl })
+      const engine = await openEngine({
+        url: config.databaseUrl,
+        matchTimeoutSeconds: config.noMatchTimeoutSeconds,
+      })
       try {
         const now = timestamp(context.now())
         const recovered = await engine.runs.recover(
