@@ -63,7 +63,7 @@ test('every option arrives under its name', async () => {
   const typed = [
     'hello',
     ...['--agent', 'writer', '--project-dir', '/srv/a', '--parent', 'ses_p'],
-    ...['--new-session', 'ses_n', '--mode', 'async_callback', '--scope', '{"user":1}'],
+    ...['--new-session', 'ses_n', '--execution-mode', 'async_callback', '--scope', '{"user":1}'],
     ...['--tag', 'gpu', '-t', 'eu', '--demand', 'hostname=h', '-d', 'executor_type=shell'],
     ...['--priority', '-5', '--timeout', '0.5', '--max-attempts', '3', '--idempotency-key', 'k'],
     ...['--retry-delay', '2.5', '--on-lost', 'requeue', '--delay', '60'],
@@ -148,7 +148,7 @@ test.each([
   [['--param', 'alone'], 'KEY=VALUE'],
   [['--parameters', '[1]'], 'a JSON object'],
   [['--scope', '{'], 'a JSON object'],
-  [['--mode', 'later'], 'sync, async_poll, async_callback'],
+  [['--execution-mode', 'later'], 'sync, async_poll, async_callback'],
   [['--session', 'a', '--new-session', 'b'], 'cannot be used with'],
 ])('%j is refused with what would be allowed', async (typed, words) => {
   expect(await refused(['hello', ...typed])).toContain(words)

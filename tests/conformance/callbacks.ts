@@ -105,6 +105,8 @@ export function describeCallbacks(setup: Setup): void {
         priority: 0,
         max_attempts: 1,
       })
+      const history = await runs.events(told?.run_id ?? '', { limit: 10 })
+      expect(history.events).toMatchObject([{ cause: 'added', changed_by: 'service' }])
     })
 
     const event = (facts: Record<string, JsonValue>) => ({ event_type: 'result', ...facts })

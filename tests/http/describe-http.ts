@@ -8,6 +8,7 @@ import { describeAccess } from './access.ts'
 import { describeAddRuns } from './add-runs.ts'
 import { describeAddingMany } from './adding-many.ts'
 import { describeBadInput } from './bad-input.ts'
+import { describeCallbacks } from './callbacks.ts'
 import { describeDelays } from './delays.ts'
 import { describeDescription } from './description.ts'
 import { describeExplain } from './explain.ts'
@@ -44,6 +45,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeHistory,
   describeLiveRuns,
   describeLiveSessions,
+  describeCallbacks,
   describeStoppingRuns,
   describeRegistry,
   describeReports,

@@ -41,7 +41,7 @@ interface AddOptions extends ServerOptions {
   session?: string
   newSession?: string
   parent?: string
-  mode?: ExecutionMode
+  executionMode?: ExecutionMode
   tag?: string[]
   demand?: DemandedProperties
   priority?: number
@@ -80,7 +80,10 @@ export function addCommand(context: Context): Command {
     .option('--new-session <id>', 'start a session with this id')
     .option('--parent <session>', 'the session this one is a child of')
     .addOption(
-      new Option('--mode <mode>', 'how the parent learns of the end').choices(EXECUTION_MODES),
+      new Option(
+        '--execution-mode <mode>',
+        'how the parent learns of the end: async_callback has it told by a run of its own (default: sync)',
+      ).choices(EXECUTION_MODES),
     )
     .optionsGroup('On which runner, and when:')
     .option('-t, --tag <tag>', 'only runners with this tag (repeatable)', collect)
@@ -152,7 +155,7 @@ async function request(
       agent_name: options.agent,
       project_dir: options.projectDir,
       parent_session_id: options.parent,
-      execution_mode: options.mode,
+      execution_mode: options.executionMode,
       additional_demands: (tag || demand) && { ...demand, tags: tag ?? [] },
       scope: options.scope,
       priority: options.priority,
