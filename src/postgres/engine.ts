@@ -39,7 +39,7 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
   return {
     runs: createRunQueue({ database, callbacks, stops, registry, ownership }),
     sessions: createSessions({ database, stops, ownership }),
-    runners: createRunners({ database, registry, ownership }),
+    runners: createRunners({ database, callbacks, registry, ownership }),
     tokens: createTokens(database),
     storage: createStorage(database),
     runFeed: createRunFeed(database),

@@ -132,24 +132,28 @@ export function createRegistry(database: Database, callbacks: Callbacks) {
     reason: Reason,
   ): Promise<Run[] | null> {
     if ((await remove.run(on, { runner_id })) === 0) return null
-    const changed = await loseRunner(on, runner_id, now, reason)
-    await callbacks.deliver(on, changed, now)
-    return changed
+    return await loseRunner(on, runner_id, now, reason)
   }
   return {
     removeWithRuns,
+    /** … and whom that concerns is told. */
     remove: (runner_id: string, now: Timestamp, reason: Reason): Promise<Run[] | null> =>
-      database.transaction((on) => removeWithRuns(on, runner_id, now, reason)),
+      database.transaction(async (on) => {
+        const changed = await removeWithRuns(on, runner_id, now, reason)
+        if (changed) await callbacks.deliver(on, changed, now)
+        return changed
+      }),
   }
 }
 
 interface Parts {
   database: Database
+  callbacks: Callbacks
   registry: Registry
   ownership: Ownership
 }
 
-export function createRunners({ database, registry, ownership }: Parts): Runners {
+export function createRunners({ database, callbacks, registry, ownership }: Parts): Runners {
   return {
     async register(runner, now, stale_before, caller) {
       const { token_id, is_admin } = owner(caller)
@@ -213,6 +217,9 @@ export function createRunners({ database, registry, ownership }: Parts): Runners
           const runs = await registry.removeWithRuns(on, runner_id, now, lost)
           if (runs !== null) removed.push({ runner_id, runs })
         }
+        // Once for all: parents may have been with one of these runners, and children with others.
+        const changed = removed.flatMap(({ runs }) => runs)
+        await callbacks.deliver(on, changed, now)
         return removed
       }),
   }

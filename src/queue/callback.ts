@@ -45,13 +45,17 @@ export function concernedSessions(changed: readonly Changed[]): string[] {
   return [...new Set(ids)].sort()
 }
 
-/** The run that brings a parent these outcomes. Its id follows from what is given, as ids must. */
+/**
+ * The run that brings a parent these outcomes. Its id follows from what is given: the least of the
+ * children's, since they come in any order where several ended at once.
+ */
 export function callbackRun(
   session_id: string,
   outcomes: readonly [ChildOutcome, ...ChildOutcome[]],
   now: Timestamp,
 ) {
-  const run_id = callbackRunId(outcomes[0].child_run_id, now)
+  const [least = ''] = outcomes.map(({ child_run_id }) => child_run_id).sort()
+  const run_id = callbackRunId(least, now)
   return { run_id, session_id, prompt: callbackPrompt(outcomes) }
 }
 

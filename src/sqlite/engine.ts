@@ -83,7 +83,7 @@ export function prepareEngine(
   const callbacks = prepareCallbacks(orm, adding)
   const stops = prepareStops(orm, follow, callbacks)
   const sweeps = prepareSweeps(orm, follow, callbacks)
-  const registry = prepareRegistry(orm, sweeps)
+  const registry = prepareRegistry(orm, sweeps, callbacks)
   const ownership = prepareOwnership(orm)
   return {
     runs: translating(
@@ -93,7 +93,7 @@ export function prepareEngine(
       }),
     ),
     sessions: translating(createSessions({ orm, lane, follow, stops, ownership })),
-    runners: translating(createRunners({ orm, lane, registry, ownership })),
+    runners: translating(createRunners({ orm, lane, callbacks, registry, ownership })),
     tokens: translating(createTokens(orm, lane)),
     insight: translating(createInsight({ orm, registry, matching })),
     storage: translating(createStorage({ orm, client }, lane, shorten)),

@@ -7,6 +7,7 @@ import type { Runner } from '../queue/runner.ts'
 import type { LostRunner, Runners } from '../queue/runners.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { Caller } from '../queue/token.ts'
+import type { Callbacks } from './callbacks.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import { isUsable, notYours, type Ownership } from './ownership.ts'
@@ -31,21 +32,31 @@ export const runnerColumns = {
 export type Registry = ReturnType<typeof prepareRegistry>
 
 /** What polls need of the registry, too. */
-export function prepareRegistry(orm: Orm, sweeps: Sweeps) {
+export function prepareRegistry(orm: Orm, sweeps: Sweeps, callbacks: Callbacks) {
   const isRunner = eq(runners.runner_id, param('runner_id'))
   const get = orm.select(runnerColumns).from(runners).where(isRunner).prepare()
   const remove = orm.delete(runners).where(isRunner).prepare()
+
+  /** With what it held. @returns the runs that changed; null where it is not registered */
+  const removeWithRuns = (runner_id: string, now: Timestamp, reason: Reason): Run[] | null =>
+    remove.run({ runner_id }).changes === 0 ? null : sweeps.loseRunner(runner_id, now, reason)
+
   return {
     get: (runner_id: string): Runner | null => get.get({ runner_id }) ?? null,
-    /** With what it held. @returns the runs that changed; null where it is not registered */
-    remove: (runner_id: string, now: Timestamp, reason: Reason): Run[] | null =>
-      remove.run({ runner_id }).changes === 0 ? null : sweeps.loseRunner(runner_id, now, reason),
+    removeWithRuns,
+    /** … and whom that concerns is told. */
+    remove(runner_id: string, now: Timestamp, reason: Reason): Run[] | null {
+      const changed = removeWithRuns(runner_id, now, reason)
+      if (changed) callbacks.deliver(changed, now)
+      return changed
+    },
   }
 }
 
 interface Parts {
   orm: Orm
   lane: CommitLane
+  callbacks: Callbacks
   registry: Registry
   ownership: Ownership
 }
@@ -53,7 +64,7 @@ interface Parts {
 /** The runner with this id is another token's, and that one can still be used. */
 const isOthers = sql`runners.token_id IS NOT ${param('token_id')} AND ${isUsable('runners.token_id')}`
 
-export function createRunners({ orm, lane, registry, ownership }: Parts): Runners {
+export function createRunners({ orm, lane, callbacks, registry, ownership }: Parts): Runners {
   const register = orm
     .insert(runners)
     .values({
@@ -127,12 +138,6 @@ export function createRunners({ orm, lane, registry, ownership }: Parts): Runner
     .where(sql`last_heartbeat > ${param('ahead')}`)
     .prepare()
 
-  function removeNow(runner_id: string, now: Timestamp, reason: Reason): Run[] {
-    const lost = registry.remove(runner_id, now, reason)
-    if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
-    return lost
-  }
-
   return {
     register: (runner, now, stale_before, caller) =>
       lane.write((): Runner => {
@@ -179,7 +184,9 @@ export function createRunners({ orm, lane, registry, ownership }: Parts): Runner
     remove: (runner_id, now, caller) =>
       lane.write(() => {
         ownership.check(runner_id, caller, now)
-        return removeNow(runner_id, now, because('runner_removed', 'runner'))
+        const lost = registry.remove(runner_id, now, because('runner_removed', 'runner'))
+        if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
+        return lost
       }),
 
     removeLost: (silent_since, now, limit) =>
@@ -187,9 +194,16 @@ export function createRunners({ orm, lane, registry, ownership }: Parts): Runner
         // No less than the time that makes a runner lost: servers' clocks differ a little.
         bringBack.run({ now, ahead: addSeconds(now, secondsBetween(silent_since, now)) })
         const lost = because('runner_lost', 'service')
-        return silent
-          .all({ silent_since, limit })
-          .map(({ runner_id }) => ({ runner_id, runs: removeNow(runner_id, now, lost) }))
+        const removed = silent.all({ silent_since, limit }).map(({ runner_id }) => ({
+          runner_id,
+          runs: registry.removeWithRuns(runner_id, now, lost) ?? [],
+        }))
+        // Once for all: parents may have been with one of these runners, and children with others.
+        callbacks.deliver(
+          removed.flatMap(({ runs }) => runs),
+          now,
+        )
+        return removed
       }),
   }
 }

@@ -130,16 +130,18 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const finishIdleSessions = endSessions('idle', 'finished')
   const stopStoppingSessions = endSessions('stopping', 'stopped')
 
-  /**
-   * Sessions take the status of the run, a run that waits again makes its session wait, and parents
-   * are told.
-   */
+  /** Sessions take the status of the run; a run that waits again makes its session wait. */
   function followRuns(changed: Run[], now: Timestamp): Run[] {
     for (const { session_id, status } of changed) {
       if (status === 'pending' || status === 'failed' || status === 'stopped') {
         follow.setStatus(session_id, status, now)
       }
     }
+    return changed
+  }
+
+  function followAndTell(changed: Run[], now: Timestamp): Run[] {
+    followRuns(changed, now)
     callbacks.deliver(changed, now)
     return changed
   }
@@ -149,7 +151,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
     nextAvailableAt: (): Timestamp | null => nextDue.get()?.available_at ?? null,
 
     failTimedOut: (now: Timestamp, limit: number): Run[] =>
-      followRuns(timedOut.all({ now, limit }), now),
+      followAndTell(timedOut.all({ now, limit }), now),
 
     /** The session of a claim that never started still waits: nothing to follow. */
     releaseUnstarted: (claimed_before: Timestamp, now: Timestamp, limit: number): Run[] =>
@@ -157,19 +159,19 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
 
     settleUnconfirmedStops(requested_before: Timestamp, now: Timestamp, limit: number): Run[] {
       const stopped = unconfirmed.all({ requested_before, now, limit })
-      // Before the runs are followed: that may make one of these wait again.
+      // Before parents are told: that may make one of these sessions wait again.
       unconfirmedSessions.run({ requested_before, now, limit })
-      return followRuns(stopped, now)
+      return followAndTell(stopped, now)
     },
 
-    /** The runner is gone: what it held is settled. */
+    /** The runner is gone: what it held is settled. Who removes it tells parents. */
     loseRunner(runner_id: string, now: Timestamp, reason: Reason): Run[] {
       const values = { runner_id, now, error: ERRORS.runnerLost, ...reason }
       const changed = [...releaseHeld.all(values), ...failHeld.all(values), ...stopHeld.all(values)]
-      // Before the runs are followed: that may make one of these wait again.
+      followRuns(changed, now)
       finishIdleSessions.run(values)
       stopStoppingSessions.run(values)
-      return followRuns(changed, now)
+      return changed
     },
   }
 }

@@ -1,5 +1,5 @@
 /** What clients do. */
-import type { NewRun } from '../../src/queue/run.ts'
+import { EXECUTION_MODES, type NewRun } from '../../src/queue/run.ts'
 import type { AddBounds } from '../../src/queue/run-queue.ts'
 import { type Situation, type Step, someDemands } from './step.ts'
 
@@ -14,7 +14,18 @@ function someBounds({ model, random }: Situation): AddBounds {
   return { max_pending: model.where('pending').length + random.below(4) }
 }
 
-function newRun({ random, clock, next }: Situation): NewRun {
+/** Mostly one that is there. A chain of them stays far below the bound, which has a test of its own. */
+function someParent({ model, random }: Situation): Partial<NewRun> {
+  if (!random.oneIn(3)) return {}
+  const execution_mode = random.pick(EXECUTION_MODES) ?? 'sync'
+  return {
+    execution_mode,
+    parent_session_id: random.pick([...model.sessions.keys()]) ?? 'ses_gone',
+  }
+}
+
+function newRun(situation: Situation): NewRun {
+  const { random, clock, next } = situation
   const id = next()
   return {
     run_id: `run_${id}`,
@@ -29,6 +40,7 @@ function newRun({ random, clock, next }: Situation): NewRun {
     on_lost: random.oneIn(2) ? 'requeue' : 'fail',
     available_at: random.oneIn(4) ? clock.ahead(random.below(60_000) / 1000 - 5) : null,
     timeout_seconds: 60 + random.below(600),
+    ...someParent(situation),
   }
 }
 
@@ -58,7 +70,8 @@ export function resume(situation: Situation): Step | null {
   const { model, random, clock } = situation
   const session_id = random.pick([...model.sessions.keys(), 'ses_unknown']) ?? ''
   if (model.activeOf(session_id)) return null
-  const run = { ...newRun(situation), type: 'resume_session' as const, session_id }
+  const alone = { parent_session_id: null }
+  const run = { ...newRun(situation), ...alone, type: 'resume_session' as const, session_id }
   const [bounds, now] = [someBounds(situation), clock.now()]
   return {
     operation: 'resume',

@@ -53,7 +53,8 @@ export class Model extends State {
 
   add(given: NewRun, now: Timestamp, bounds: AddBounds): void {
     this.#refuseWhenFull(bounds)
-    const { session_id } = given
+    const { session_id, parent_session_id } = given
+    if (parent_session_id && !this.sessions.has(parent_session_id)) refuse('parent_not_found')
     if (given.type === 'start_session') {
       if (this.sessions.has(session_id)) refuse('session_exists')
       this.sessions.set(session_id, { status: 'pending', changed_at: now, runner_id: null })
@@ -185,6 +186,10 @@ export class Model extends State {
     const session = this.session(session_id)
     if (session.status === 'running' || session.status === 'idle') refuse('session_active')
     this.sessions.delete(session_id)
+    for (const run of this.where(...ACTIVE_STATUSES)) {
+      if (run.session_id === session_id) this.await(run)
+    }
+    this.waiting = this.waiting.filter((run) => run.parent_session_id !== session_id)
     this.runs = this.runs.filter((run) => run.session_id !== session_id)
   }
 

@@ -21,6 +21,8 @@ import { chooseStep } from './steps.ts'
 const REACHED = [
   ...['add queue_full', 'addMany queue_full', 'resume queue_full', 'retry queue_full'],
   ...['makeAvailable some', 'nextAvailableAt some', 'removeRunner some', 'recover some'],
+  ...['complete told a parent', 'fail told a parent', 'stop told a parent'],
+  ...['failTimedOut told a parent', 'deliverCallbacks some'],
 ]
 /** How much of what went before a failure shows. */
 const HISTORY = 25
@@ -76,7 +78,11 @@ async function simulate(
     const step = chooseStep(situation)
     history.push(step)
     const came = await outcomeOf(() => step.onEngine(engine))
-    const expected = await outcomeOf(async () => step.onModel(model))
+    const expected = await outcomeOf(async () => {
+      const value = step.onModel(model)
+      if (model.tellParents(clock.now()).length > 0) outcomes.add(`${step.operation} told a parent`)
+      return value
+    })
     expect(came, step.operation).toEqual(expected)
     await compare(engine, model)
     outcomes.add(`${step.operation} ${'refused' in came ? came.refused : amount(came.value)}`)

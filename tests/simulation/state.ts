@@ -1,7 +1,15 @@
 /** What the model remembers, and the moves that operations and sweeps are made of. */
+import { concernedSessions } from '../../src/queue/callback.ts'
 import type { Demands } from '../../src/queue/demands.ts'
-import type { NewRun, Run, RunStatus, Timestamp } from '../../src/queue/run.ts'
-import { RETRY_DELAY_SECONDS_MAX } from '../../src/queue/run-queue.ts'
+import { callbackRunId } from '../../src/queue/ids.ts'
+import {
+  ACTIVE_STATUSES,
+  type NewRun,
+  type Run,
+  type RunStatus,
+  type Timestamp,
+} from '../../src/queue/run.ts'
+import { MATCH_TIMEOUT_SECONDS, RETRY_DELAY_SECONDS_MAX } from '../../src/queue/run-queue.ts'
 import type { NewRunner } from '../../src/queue/runner.ts'
 import type { SessionStatus } from '../../src/queue/session.ts'
 import { addSeconds } from '../../src/queue/time.ts'
@@ -11,6 +19,7 @@ export const COMPARED = [
   ...['run_id', 'session_id', 'status', 'runner_id', 'priority', 'demands', 'error'],
   ...['attempt', 'max_attempts', 'created_at', 'claimed_at', 'started_at', 'completed_at'],
   ...['retry_delay_seconds', 'on_lost', 'available_at', 'timeout_at'],
+  ...['parent_session_id', 'execution_mode'],
 ] as (keyof Run)[]
 
 export interface ModelRun extends Run {
@@ -38,6 +47,10 @@ export interface ModelRunner extends NewRunner {
 export class State {
   /** In order of insertion. */
   runs: ModelRun[] = []
+  /** Children that ended, or were deleted, and whose parents are not told yet. */
+  waiting: ModelRun[] = []
+  /** Ended in the operation at hand. */
+  ended: ModelRun[] = []
   readonly sessions = new Map<string, ModelSession>()
   readonly runners = new Map<string, ModelRunner>()
 
@@ -52,10 +65,12 @@ export class State {
   ): void {
     const { run_id, session_id, priority = 0, max_attempts = 1, timeout_seconds } = given
     const { retry_delay_seconds = null, on_lost = 'fail' } = given
+    const { parent_session_id = null, execution_mode = 'sync' } = given
     const available_at = given.available_at && given.available_at > now ? given.available_at : null
     const run = {
       ...{ run_id, session_id, priority, max_attempts, timeout_seconds, demands },
       ...{ retry_delay_seconds, on_lost, available_at, available_within: null },
+      ...{ parent_session_id, execution_mode },
       ...{ status: 'pending', attempt: 0, created_at: now, timeout_at: null },
       ...{ runner_id: null, error: null, claim_token: null, claim_key: null },
       ...{ claimed_at: null, started_at: null, completed_at: null, stop_sent_at: null },
@@ -116,6 +131,46 @@ export class State {
   end(run: ModelRun, status: 'completed' | 'failed' | 'stopped', now: Timestamp): void {
     Object.assign(run, { status, completed_at: now, available_at: null })
     this.follow(run.session_id, status === 'completed' ? 'finished' : status, now)
+    this.ended.push(run)
+    this.await(run)
+  }
+
+  /** The run is over: its parent is to be told, if it has one that wants to be. */
+  await(run: ModelRun): void {
+    const { parent_session_id, execution_mode, session_id } = run
+    if (execution_mode !== 'async_callback' || parent_session_id === session_id) return
+    if (parent_session_id !== null && this.sessions.has(parent_session_id)) this.waiting.push(run)
+  }
+
+  /** At the end of an operation. */
+  tellParents(now: Timestamp): string[] {
+    const concerned = concernedSessions(this.ended)
+    this.ended = []
+    return this.tell(concerned, now)
+  }
+
+  tellAll(now: Timestamp): string[] {
+    return this.tell([...this.sessions.keys()].sort(), now)
+  }
+
+  private tell(session_ids: string[], now: Timestamp): string[] {
+    const told: string[] = []
+    for (const session_id of session_ids) {
+      const isActive = this.where(...ACTIVE_STATUSES).some((run) => run.session_id === session_id)
+      const children = this.waiting.filter((run) => run.parent_session_id === session_id)
+      const [least] = ids(children).sort()
+      if (isActive || least === undefined) continue
+      this.waiting = this.waiting.filter((run) => !children.includes(run))
+      const run_id = callbackRunId(least, now)
+      if (this.sessions.get(session_id)?.status !== 'stopping') {
+        this.follow(session_id, 'pending', now)
+      }
+      const timeout_seconds = MATCH_TIMEOUT_SECONDS
+      const content = { type: 'resume_session', parameters: {}, timeout_seconds } as const
+      this.insert({ run_id, session_id, ...content }, null, now)
+      told.push(run_id)
+    }
+    return told
   }
 }
 

@@ -38,6 +38,12 @@ const SWEEPS: [string, number, Sweep, SweepOfModel][] = [
     time.settleUnconfirmedStops,
   ],
   [
+    'deliverCallbacks',
+    0,
+    async ({ runs }, _, now) => idsOf((await runs.deliverCallbacks(null, now, ALL)).runs),
+    (model, _, now) => model.tellAll(now),
+  ],
+  [
     'removeLost',
     600,
     async ({ runners }, before, now) =>
