@@ -34,6 +34,7 @@ test('help shows every command, in groups', async () => {
     ...['Work:', 'add', 'list', 'show', 'wait', 'stop', 'retry'],
     ...['Look:', 'explain', 'runners', 'sessions'],
     ...['Operate:', 'serve', 'runner', 'token', 'recover', 'prune', 'backup', 'copy', 'load'],
+    'completion',
     ...['Help:', 'help'],
   ])
 })

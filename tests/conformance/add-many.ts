@@ -63,7 +63,7 @@ export function describeAddMany(setup: Setup): void {
       )
       expect(added[1]?.run.scope).toEqual({ tenant: 'x' })
       expect(added[2]?.run.agent_name).toBe('writer')
-      expect(added[4]).toEqual({ run: added[3]?.run, created: false })
+      expect(added[4]).toEqual({ run: added[3]?.run, created: false, matching_runners: 0 })
     })
   })
 }

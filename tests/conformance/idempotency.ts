@@ -12,7 +12,7 @@ export function describeIdempotency(setup: Setup): void {
       const { run } = await bring('running', { idempotency })
       const again = aNewRun({ idempotency })
       const repeated = await runs.add(again, clock.advance(1))
-      expect(repeated).toEqual({ run: await runNow(run), created: false })
+      expect(repeated).toEqual({ run: await runNow(run), created: false, matching_runners: 1 })
       expect(repeated.run.status).toBe('running')
       expect(await runs.get(again.run_id)).toBeNull()
       expect(await sessions.get(again.session_id)).toBeNull()
