@@ -97,7 +97,7 @@ function Type({ schema }: { schema: Schema }) {
 }
 
 const wordOf = (value: unknown): string =>
-  typeof value === 'string' ? value : JSON.stringify(value)
+  typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
 
 function boundsOf(schema: Schema): string {
   const { minimum, exclusiveMinimum, maximum, minLength, maxLength, minItems, maxItems } = schema

@@ -34,5 +34,6 @@ details > :not(summary) { margin-left: 1rem }
   nav { position: static; height: auto; max-height: 40vh; border-right: 0;
     border-bottom: 1px solid var(--line) }
   main { padding: 1rem }
+  th { width: 45% }
 }
 `
