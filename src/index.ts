@@ -1,5 +1,6 @@
 /** runqueue as a library: the queue in one's own process, on the same database as its servers. */
 
+export { type OpenOptions, openRunQueue, type RunQueueHandle } from './library.ts'
 export { openPostgresEngine, type PostgresOptions } from './postgres/engine.ts'
 export { type Demands, type DemandsInput, satisfies } from './queue/demands.ts'
 export type { Changes, Engine, News } from './queue/engine.ts'

@@ -50,7 +50,12 @@ export const jsonOption = (): Option =>
   new Option('--json', 'print JSON instead of text for people')
 
 export function clientOf(context: Context, options: ServerOptions): RunqueueClient {
-  return new RunqueueClient({ url: options.url, token: options.token, fetch: context.fetch })
+  return new RunqueueClient({
+    url: options.url,
+    token: options.token,
+    fetch: context.fetch,
+    retries: 0,
+  })
 }
 
 /** The characters that RFC 6750 allows: a line break, say, no header could carry. */

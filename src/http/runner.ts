@@ -176,7 +176,7 @@ function report(c: Context<Env>, body: z.output<typeof reportBody>): Report {
   }
 }
 
-function newRunner(body: z.output<typeof registerBody>): NewRunner {
+export function newRunner(body: z.output<typeof registerBody>): NewRunner {
   const { hostname, project_dir, executor_profile = null, executor = null } = body
   const type = executor?.['type']
   const command = executor?.['command']

@@ -43,7 +43,9 @@ export async function runLoad(options: LoadOptions, deps: LoadDeps): Promise<Rep
 
 async function loadServerAt(url: string, options: LoadOptions, deps: LoadDeps): Promise<Report> {
   // Not just whether it is there: whether it lets this in.
-  await new RunqueueClient({ url, token: deps.token ?? undefined }).listRuns({ limit: 1 })
+  await new RunqueueClient({ url, token: deps.token ?? undefined, retries: 0 }).listRuns({
+    limit: 1,
+  })
   return await load(options, deps, { url, database: null, died: null })
 }
 

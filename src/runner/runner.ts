@@ -83,7 +83,8 @@ class Runner {
   constructor(settings: RunnerSettings, program: string) {
     const { url, token, backoff, log } = settings
     this.#settings = settings
-    this.#client = new RunqueueClient({ url, token })
+    // Its own patience has calls made again, and says so.
+    this.#client = new RunqueueClient({ url, token, retries: 0 })
     // One listener for each call under way, and there may be hundreds.
     setMaxListeners(0, this.#over.signal)
     this.#patience = { signal: this.#over.signal, backoff, log }

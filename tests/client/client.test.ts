@@ -200,7 +200,7 @@ describe('no answer', () => {
       signal?.addEventListener('abort', () => reject(signal.reason))
       if (signal?.aborted) reject(signal.reason)
     })
-  const silentClient = new RunqueueClient({ url: URL_OF_TESTS, fetch: silent })
+  const silentClient = new RunqueueClient({ url: URL_OF_TESTS, fetch: silent, retries: 0 })
 
   test('in time: half a minute, and as much longer as the question itself waits', async () => {
     vi.useFakeTimers()

@@ -9,6 +9,7 @@ import { describeAddRuns } from './add-runs.ts'
 import { describeAddingMany } from './adding-many.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeCallbacks } from './callbacks.ts'
+import { describeClient } from './client.ts'
 import { describeDelays } from './delays.ts'
 import { describeDescription } from './description.ts'
 import { describeExplain } from './explain.ts'
@@ -35,6 +36,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeGeneral,
   describeAccess,
   describeDescription,
+  describeClient,
   describeTokens,
   describeAddRuns,
   describeAddingMany,
