@@ -1,0 +1,65 @@
+/** The SQL that README.md shows, run by SQLite libraries of other languages while a runner waits. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import Database from 'libsql'
+import { expect, test } from 'vitest'
+import { setupOf } from '../http/support/service.ts'
+import { openFixture } from './fixture.ts'
+
+const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+const [, SHOWN = ''] = /<<'SQL'\n(.*?)\nSQL\n/s.exec(README) ?? []
+
+/** `libsql` is a library written in Rust, and always there; the others may be on this machine. */
+const LANGUAGES: [string, isThere: boolean, run: (path: string, sql: string) => void][] = [
+  ['Rust', true, inRust],
+  ['Python', isThere('python3', '-c', 'import sqlite3'), inPython],
+  ['the shell', isThere('sqlite3', '--version'), inShell],
+]
+
+function inRust(path: string, sql: string): void {
+  const database = new Database(path)
+  database.exec(sql)
+  database.close()
+}
+
+function inPython(path: string, sql: string): void {
+  const program = 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript(sys.argv[2])'
+  execFileSync('python3', ['-c', program, path, sql])
+}
+
+function inShell(path: string, sql: string): void {
+  execFileSync('sqlite3', ['-bail', path], { input: sql })
+}
+
+function isThere(command: string, ...args: string[]): boolean {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
+}
+
+async function open() {
+  const fixture = await openFixture()
+  const service = await setupOf(async () => fixture)()
+  return { service, path: fixture.opener.url.replace(/^file:/, '') }
+}
+
+test.each(LANGUAGES)('a run added in %s reaches a runner that waits', async (_, isThere, run) => {
+  if (!isThere) return
+  const { service, path } = await open()
+  const runner_id = await service.register({ tags: ['gpu'] })
+  const waiting = await service.waiting(() => service.claim(runner_id, { wait_seconds: 15 }))
+  run(path, SHOWN)
+  expect((await waiting.answer).runs).toMatchObject([
+    { run_id: 'run_000000000001', prompt: 'world', demands: { tags: ['gpu'] }, priority: 0 },
+  ])
+})
+
+test.each([
+  ['an unknown type', "'start_session'", "'begin'"],
+  ['parameters that are no object', `'{"prompt":"world"}'`, `'["world"]'`],
+  ['an unknown session', "'ses_000000000001', 'start", "'ses_000000000002', 'start"],
+  ['a run that is there', 'COMMIT;', 'INSERT INTO runs SELECT * FROM runs; COMMIT;'],
+])('%s is refused, and nothing of it is stored', async (_, right, wrong) => {
+  const { service, path } = await open()
+  expect(SHOWN).toContain(right)
+  expect(() => inRust(path, SHOWN.replace(right, wrong))).toThrow()
+  expect(await service.runs()).toEqual([])
+})
