@@ -9,7 +9,7 @@
 import type { RunnerView, RunView } from '../http/views.ts'
 import type { RunExplanation, RunnerExplanation } from '../queue/insight.ts'
 import type { JsonValue } from '../queue/run.ts'
-import type { RunEventPage } from '../queue/run-event.ts'
+import type { LiveRunEvent, RunEventPage } from '../queue/run-event.ts'
 import type {
   Session,
   SessionEvent,
@@ -18,7 +18,7 @@ import type {
   SessionStatus,
 } from '../queue/session.ts'
 import type { DeletedSession } from '../queue/sessions.ts'
-import { type EventsQuery, events, type StreamedEvent } from './events.ts'
+import { type EventsQuery, events } from './events.ts'
 import { type ClientOptions, TIMEOUT_SECONDS, Transport } from './transport.ts'
 import type {
   AddRunAnswer,
@@ -203,7 +203,7 @@ export class RunqueueClient {
   }
 
   /** What happens to runs from now on, or from an event that was seen before; see `EventsQuery`. */
-  events(query: EventsQuery = {}): AsyncGenerator<StreamedEvent, never, undefined> {
+  events(query: EventsQuery = {}): AsyncGenerator<LiveRunEvent, never, undefined> {
     return events(this.#transport, query)
   }
 

@@ -1,6 +1,6 @@
 /** What happens to runs, as it happens: GET /events, taken up again where it broke off. */
 import type { RunStatus } from '../queue/run.ts'
-import type { RunEvent } from '../queue/run-event.ts'
+import type { LiveRunEvent } from '../queue/run-event.ts'
 import { ApiError, apiError, ConnectionError } from './errors.ts'
 import { pause, pauseSeconds } from './retry.ts'
 import { readServerSentEvents } from './server-sent-events.ts'
@@ -17,8 +17,6 @@ export interface EventsQuery {
   signal?: AbortSignal
 }
 
-export type StreamedEvent = RunEvent & { session_id: string }
-
 /** Servers send a comment now and then: after so long without a word the connection is dead. */
 const SILENCE_MS = 90_000
 /** However often it failed, the pauses grow no more. */
@@ -31,7 +29,7 @@ const SLOWEST_ATTEMPT = 7
 export async function* events(
   transport: Transport,
   query: EventsQuery,
-): AsyncGenerator<StreamedEvent, never, undefined> {
+): AsyncGenerator<LiveRunEvent, never, undefined> {
   const { signal, last_event_id, status, ...filter } = query
   let lastEventId = last_event_id === undefined ? null : String(last_event_id)
   let attempt = 0
@@ -48,7 +46,7 @@ export async function* events(
       for await (const { id, data } of readServerSentEvents(stream, SILENCE_MS)) {
         attempt = 0
         if (id !== null) lastEventId = id
-        if (data !== '') yield JSON.parse(data) as StreamedEvent
+        if (data !== '') yield JSON.parse(data) as LiveRunEvent
       }
       // The server ended it, to be asked again: it is being restarted, say.
       seconds = pauseSeconds(new ConnectionError(transport.url, 'the stream ended'), attempt)
