@@ -5,7 +5,9 @@ import { ROUTES } from '../../src/http/api/routes.ts'
 import { type Service, type Setup, shared } from './support/service.ts'
 
 /** For people and for tools, or for runners of older generations. */
-const NO_METHOD = ['GET /openapi.json', 'GET /docs', 'GET /agents', 'GET /agents/:name']
+const NO_METHOD = [
+  ...['GET /openapi.json', 'GET /docs', 'GET /agents', 'GET /agents/:name', 'GET /sse/sessions'],
+]
 
 const RUN = { type: 'start_session', prompt: 'hello' } as const
 const RUNNER = { hostname: 'client', project_dir: '/project', executor_profile: 'coding' }
@@ -53,6 +55,13 @@ export function describeClient(setup: Setup): void {
       await client.reportCompleted(run_id, { runner_id, claim_token, result })
       expect(await client.waitForRun(run_id)).toMatchObject({ status: 'completed', result })
       expect(await client.getRun(run_id)).toMatchObject({ attempt: 1 })
+      const followed: string[] = []
+      for await (const event of client.events({ run_id, last_event_id: 0 })) {
+        expect(event.session_id).toBe(session_id)
+        followed.push(event.to_status)
+        if (event.to_status === 'completed') break
+      }
+      expect(followed).toEqual(['pending', 'claimed', 'running', 'completed'])
       const { events } = await client.listRunEvents(run_id)
       expect(events.map(({ to_status }) => to_status).at(-1)).toBe('completed')
       expect((await client.getSession(session_id)).session.agent_name).toBe('reviewer')
