@@ -17,7 +17,7 @@ import type { Orm } from './database.ts'
 import type { Matching, MatchingNow } from './matching.ts'
 import type { PendingCount } from './pending-count.ts'
 import { runs, sessions } from './schema.ts'
-import { json, param, runColumns, sessionColumns, statusIn } from './statements.ts'
+import { atMost, json, param, runColumns, sessionColumns, statusIn } from './statements.ts'
 
 interface Parts {
   pendingCount: PendingCount
@@ -46,7 +46,7 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
     .from(runs)
     .where(eq(runs.session_id, param('session_id')))
     .orderBy(desc(runs.created_at), desc(runs.seq))
-    .limit(1)
+    .limit(atMost(1))
     .prepare()
 
   // UNION drops what was met before, so that a circle ends; so does the limit.

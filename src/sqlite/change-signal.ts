@@ -11,7 +11,7 @@ import type { Changes, News } from '../queue/engine.ts'
 import type { Orm } from './database.ts'
 import type { Client } from './driver.ts'
 import { runEvents, runnerSignals, runs, sessionChanges } from './schema.ts'
-import { param } from './statements.ts'
+import { atMost, param } from './statements.ts'
 
 /**
  * How often the watcher looks: half of it is what a waiter waits longer on average. A timer every
@@ -162,7 +162,7 @@ function prepareFeed(orm: Orm) {
     .innerJoin(runs, sql`${runs.seq} = ${runEvents.run_seq}`)
     .where(sql`${runEvents.event_id} > ${param('event_id')}`)
     .orderBy(runEvents.event_id)
-    .limit(NEWS_LIMIT)
+    .limit(atMost(NEWS_LIMIT))
     .prepare()
 
   const signals = orm
@@ -170,7 +170,7 @@ function prepareFeed(orm: Orm) {
     .from(runnerSignals)
     .where(sql`signal_id > ${param('signal_id')}`)
     .orderBy(runnerSignals.signal_id)
-    .limit(NEWS_LIMIT)
+    .limit(atMost(NEWS_LIMIT))
     .prepare()
 
   const sessionsChanged = orm.select({ change_id: lastChange }).from(sql`(SELECT 1)`).prepare()

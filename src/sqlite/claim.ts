@@ -21,7 +21,7 @@ import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Orm } from './database.ts'
 import { released } from './moves.ts'
 import { runs } from './schema.ts'
-import { claimedRunColumns, param, statusIn } from './statements.ts'
+import { atMost, claimedRunColumns, param, statusIn } from './statements.ts'
 
 /** INDEXED BY: a plan without this index would be wrong, so it fails loudly instead. */
 export const pendingRuns = sql.raw(
@@ -118,7 +118,7 @@ export function prepareClaims(orm: Orm) {
     .from(runs)
     .where(sql`claim_key = ${param('claim_key')} AND +runner_id = ${param('runner_id')}`)
     .orderBy(desc(runs.priority), asc(runs.created_at), asc(runs.seq))
-    .limit(CLAIM_LIMIT)
+    .limit(atMost(CLAIM_LIMIT))
     .prepare()
 
   const release = orm

@@ -9,7 +9,7 @@ import {
 } from '../queue/run-event.ts'
 import type { Orm } from './database.ts'
 import { runEvents, runs } from './schema.ts'
-import { param } from './statements.ts'
+import { atMost, param } from './statements.ts'
 
 export const eventColumns = {
   event_id: runEvents.event_id,
@@ -38,7 +38,7 @@ export function prepareHistory(orm: Orm) {
       sql`${runEvents.run_seq} = ${param('run_seq')} AND ${runEvents.event_id} > ${param('after')}`,
     )
     .orderBy(asc(runEvents.event_id))
-    .limit(sql.placeholder('limit'))
+    .limit(atMost('limit'))
     .prepare()
 
   return {

@@ -11,7 +11,7 @@ import {
 import type { RunFilter, RunPage } from '../queue/run-queue.ts'
 import type { Orm } from './database.ts'
 import { runs } from './schema.ts'
-import { param, runColumns, statusIn } from './statements.ts'
+import { atMost, param, runColumns, statusIn } from './statements.ts'
 
 const listedColumns = { ...runColumns, seq: runs.seq }
 type ListedRun = Run & { seq: number }
@@ -26,7 +26,7 @@ export function prepareLists(orm: Orm) {
       .from(runs)
       .where(sql`${guard} AND ${afterCursor}`)
       .orderBy(desc(runs.created_at), desc(runs.seq))
-      .limit(sql.placeholder('limit'))
+      .limit(atMost('limit'))
       .prepare()
 
   // A single status walks idx_runs_status_created backwards; several are merged from one walk each,
@@ -49,21 +49,21 @@ export function prepareLists(orm: Orm) {
     .from(runs)
     .where(sql`status = 'pending'`)
     .orderBy(desc(runs.priority), asc(runs.created_at), asc(runs.seq))
-    .limit(sql.placeholder('limit'))
+    .limit(atMost('limit'))
     .prepare()
   const active = orm
     .select(runColumns)
     .from(runs)
     .where(statusIn(HELD_STATUSES))
     .orderBy(asc(runs.created_at), asc(runs.seq))
-    .limit(sql.placeholder('limit'))
+    .limit(atMost('limit'))
     .prepare()
   const activeOfSession = orm
     .select(runColumns)
     .from(runs)
     .where(sql`session_id = ${param('session_id')} AND ${statusIn(ACTIVE_STATUSES)}`)
     .orderBy(desc(runs.created_at), desc(runs.seq))
-    .limit(1)
+    .limit(atMost(1))
     .prepare()
 
   function newest(filter: RunFilter, statuses: readonly RunStatus[], limit: number): ListedRun[] {

@@ -13,7 +13,7 @@ import { AT_HAND_STATUSES } from '../queue/session.ts'
 import type { Pruned, PruneOptions } from '../queue/storage.ts'
 import type { Orm } from './database.ts'
 import { runs, sessions } from './schema.ts'
-import { param, statusIn } from './statements.ts'
+import { atMost, param, statusIn } from './statements.ts'
 
 export function preparePrune(orm: Orm) {
   const place = sql`(created_at, seq)`
@@ -27,7 +27,7 @@ export function preparePrune(orm: Orm) {
       sql`status = ${param('status')} AND ${place} > ${after} AND created_at < ${param('before')}`,
     )
     .orderBy(sql`created_at, seq`)
-    .limit(1)
+    .limit(atMost(1))
     .offset(sql.placeholder('limit_less_one'))
     .prepare()
 

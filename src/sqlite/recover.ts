@@ -10,7 +10,7 @@ import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, lostAttempt, released } from './moves.ts'
 import { runs } from './schema.ts'
-import { param } from './statements.ts'
+import { atMost, param } from './statements.ts'
 
 const reason = because('recovered', 'service')
 export const RECOVERY_BATCH = 500
@@ -37,7 +37,7 @@ const GUARDS = {
 
 export function prepareRecovery(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const batch = (guard: SQL) =>
-    sql`seq IN (SELECT seq FROM runs WHERE ${guard} ORDER BY created_at LIMIT ${RECOVERY_BATCH})`
+    sql`seq IN (SELECT seq FROM runs WHERE ${guard} ORDER BY created_at LIMIT ${atMost(RECOVERY_BATCH)})`
   const moved = {
     session_id: runs.session_id,
     parent_session_id: runs.parent_session_id,

@@ -11,7 +11,7 @@ import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, failedAttempt } from './moves.ts'
 import { runners, runs } from './schema.ts'
-import { json, param, statusIn } from './statements.ts'
+import { json, param, statusOneOf } from './statements.ts'
 
 /** Statuses in which the report is no news: it was made before, or comes merely late. */
 const NO_NEWS = {
@@ -27,7 +27,7 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
       eq(runs.run_id, param('run_id')),
       eq(runs.runner_id, param('runner_id')),
       sql`(${param('claim_token')} IS NULL OR claim_token = ${param('claim_token')})`,
-      statusIn(from),
+      statusOneOf(from),
     )
   const moved = {
     session_id: runs.session_id,

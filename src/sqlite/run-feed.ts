@@ -6,7 +6,7 @@ import type { Orm } from './database.ts'
 import { eventColumns } from './history.ts'
 import { placeOf, unknownPlace } from './place.ts'
 import { runEvents, runs } from './schema.ts'
-import { param } from './statements.ts'
+import { atMost, param } from './statements.ts'
 
 export function createRunFeed(orm: Orm): Feed<LiveRunEvent> {
   const end = orm
@@ -21,7 +21,7 @@ export function createRunFeed(orm: Orm): Feed<LiveRunEvent> {
       sql`${runEvents.event_id} > ${param('after')} AND ${runEvents.event_id} <= ${param('until')}`,
     )
     .orderBy(runEvents.event_id)
-    .limit(EVENTS_LIMIT)
+    .limit(atMost(EVENTS_LIMIT))
     .prepare()
   const last = () => end.get()?.event_id ?? 0
 

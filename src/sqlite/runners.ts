@@ -12,7 +12,7 @@ import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import { isUsable, notYours, type Ownership } from './ownership.ts'
 import { runners } from './schema.ts'
-import { json, param } from './statements.ts'
+import { atMost, json, param } from './statements.ts'
 import type { Sweeps } from './sweep.ts'
 
 export const runnerColumns = {
@@ -110,7 +110,7 @@ export function createRunners({ orm, lane, callbacks, registry, ownership }: Par
     .select(runnerColumns)
     .from(runners)
     .orderBy(asc(runners.registered_at), asc(runners.runner_id))
-    .limit(sql.placeholder('limit'))
+    .limit(atMost('limit'))
     .prepare()
   const heartbeat = orm
     .update(runners)
@@ -127,7 +127,7 @@ export function createRunners({ orm, lane, callbacks, registry, ownership }: Par
     .from(runners)
     .where(sql`last_heartbeat <= ${param('silent_since')}`)
     .orderBy(asc(runners.last_heartbeat))
-    .limit(sql.placeholder('limit'))
+    .limit(atMost('limit'))
     .prepare()
 
   // The clock was set back: heartbeats from before count as of now, or the silence of who gave them

@@ -5,7 +5,7 @@ import type { Session, SessionResult } from '../queue/session.ts'
 import { messageText, sessionEvent } from '../queue/session-event.ts'
 import type { Orm } from './database.ts'
 import { runs, sessionEvents } from './schema.ts'
-import { ofSession, param } from './statements.ts'
+import { atMost, ofSession, param } from './statements.ts'
 
 export function prepareSessionResult(orm: Orm) {
   const latestCompleted = orm
@@ -13,7 +13,7 @@ export function prepareSessionResult(orm: Orm) {
     .from(runs)
     .where(sql`session_id = ${param('session_id')} AND status = 'completed'`)
     .orderBy(sql`created_at DESC, seq DESC`)
-    .limit(1)
+    .limit(atMost(1))
     .prepare()
 
   /** Events of the run, or of none (they came while no run was active). */
@@ -26,7 +26,7 @@ export function prepareSessionResult(orm: Orm) {
         AND (${param('role')} IS NULL OR payload ->> '$.role' = ${param('role')})`,
     )
     .orderBy(sql`id DESC`)
-    .limit(1)
+    .limit(atMost(1))
     .prepare()
 
   function find(session_id: string): SessionResult | null {

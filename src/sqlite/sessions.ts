@@ -19,7 +19,7 @@ import { prepareLists } from './list.ts'
 import type { Ownership } from './ownership.ts'
 import { runners, runs, sessionEvents, sessions } from './schema.ts'
 import { prepareSessionResult } from './session-result.ts'
-import { ofSession, param, sessionColumns } from './statements.ts'
+import { atMost, ofSession, param, sessionColumns } from './statements.ts'
 import type { Stops } from './stop.ts'
 
 interface Parts {
@@ -41,7 +41,7 @@ export function createSessions({ orm, lane, follow, stops, ownership }: Parts): 
     .from(sessions)
     .where(sql`seq < ${param('before')}`)
     .orderBy(desc(sessions.seq))
-    .limit(sql.placeholder('limit'))
+    .limit(atMost('limit'))
     .prepare()
 
   // A binding that comes late must not bring back what was stopped or failed meanwhile.
@@ -82,7 +82,7 @@ export function createSessions({ orm, lane, follow, stops, ownership }: Parts): 
     .from(sessionEvents)
     .where(ofSession)
     .orderBy(asc(sessionEvents.id))
-    .limit(SESSION_EVENTS_LIMIT)
+    .limit(atMost(SESSION_EVENTS_LIMIT))
     .prepare()
 
   const findRunner = orm

@@ -13,11 +13,11 @@ import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, lostAttempt, reasonGiven, released } from './moves.ts'
 import { runs, sessions } from './schema.ts'
-import { param, runColumns, statusIn } from './statements.ts'
+import { atMost, param, runColumns, statusIn } from './statements.ts'
 
 /** The guard, with the batch chosen by `order`, which an index gives. */
 const batch = (guard: SQL, order: SQL) =>
-  sql`seq IN (SELECT seq FROM ${runs} WHERE ${guard} ORDER BY ${order} LIMIT ${param('limit')})`
+  sql`seq IN (SELECT seq FROM ${runs} WHERE ${guard} ORDER BY ${order} LIMIT ${atMost('limit')})`
 
 export type Sweeps = ReturnType<typeof prepareSweeps>
 
@@ -36,7 +36,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
     .where(
       sql`seq IN (
         SELECT seq FROM ${waitingForTime} AND available_at <= ${param('now')}
-        ORDER BY available_at LIMIT ${param('limit')})`,
+        ORDER BY available_at LIMIT ${atMost('limit')})`,
     )
     .returning(runColumns)
     .prepare()
@@ -44,7 +44,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
     .select({ available_at: sql<Timestamp>`available_at` })
     .from(waitingForTime)
     .orderBy(sql`available_at`)
-    .limit(1)
+    .limit(atMost(1))
     .prepare()
 
   const timedOut = orm
@@ -58,7 +58,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
       sql`seq IN (
         SELECT seq FROM runs INDEXED BY idx_runs_timeout
         WHERE ${statusIn(TRANSITIONS.time_out.from)} AND timeout_at <= ${param('now')}
-        ORDER BY timeout_at LIMIT ${param('limit')})`,
+        ORDER BY timeout_at LIMIT ${atMost('limit')})`,
     )
     .returning(runColumns)
     .prepare()
@@ -96,7 +96,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
         WHERE status = 'stopping' AND updated_at <= ${param('requested_before')}
           AND NOT EXISTS (
             SELECT 1 FROM runs WHERE session_id = sessions.session_id AND runs.status = 'stopping')
-        LIMIT ${param('limit')})`,
+        LIMIT ${atMost('limit')})`,
     )
     .prepare()
 
