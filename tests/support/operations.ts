@@ -142,6 +142,7 @@ async function tokenOperations(world: World, during: During): Promise<void> {
   const [caller, other] = [aNewToken(), aNewToken()]
   await during('tokens.create', () => tokens.create(caller, now))
   await tokens.create(other, now)
+  await during('tokens.find', () => tokens.find(null))
   await during('tokens.find', () => tokens.find(caller.token_hash))
   await during('tokens.list', () => tokens.list(10))
   const runner = aNewRunner()
