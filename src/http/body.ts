@@ -111,12 +111,13 @@ function parseJson(text: string): unknown {
 
 /**
  * Whether the text itself shows that there is nothing to refuse or clean, as nearly all do: without
- * `\u` there is no NUL and no surrogate, without many digits or an exponent no number too large,
- * without many brackets no deep nesting. Walking the value costs more than all other checks.
+ * `\u` there is no NUL and no surrogate, without many digits or an exponent after what a number may
+ * come after no number too large, without many brackets no deep nesting. (Ids in hex have such digits
+ * inside.) Walking the value costs more than all other checks.
  */
 const isPlain = (text: string): boolean =>
   !text.includes('\\u') &&
-  !/\d{16}|\d[eE]/.test(text) &&
+  !/(?:^|[:,[])\s*-?(?:\d{16}|[\d.]+[eE])/.test(text) &&
   text.split(/[[{]/, DEPTH_LIMIT + 1).length <= DEPTH_LIMIT
 
 function check<T extends z.ZodType>(schema: T, value: unknown, source: Source): z.output<T> {

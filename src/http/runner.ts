@@ -116,9 +116,9 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
     })
     const { text = null, data = null } = body.result ?? {}
     const completion = {
-      ...report(c, body),
       session_status: body.session_status ?? ('finished' as const),
       result: body.result ? { text, data } : null,
+      ...report(c, body),
     }
     await engine.runs.complete(completion, now())
     return c.json({ ok: true })
@@ -128,7 +128,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
     const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/failed'].body, {
       lenient: true,
     })
-    await engine.runs.fail({ ...report(c, body), error: body.error }, now())
+    await engine.runs.fail({ error: body.error, ...report(c, body) }, now())
     return c.json({ ok: true })
   })
 

@@ -43,12 +43,12 @@ export interface ClaimedRunView extends RunView {
   claim_token: string
 }
 
-export const claimedRunView = (run: ClaimedRun): ClaimedRunView => ({
-  ...runView(run),
-  scope: run.scope,
-  resolved_agent_blueprint: null,
-  claim_token: run.claim_token,
-})
+export const claimedRunView = (run: ClaimedRun): ClaimedRunView =>
+  Object.assign(runView(run), {
+    scope: run.scope,
+    resolved_agent_blueprint: null,
+    claim_token: run.claim_token,
+  })
 
 export type RunnerView = Omit<Runner, 'deregistered_at'> & {
   status: 'online' | 'stale'

@@ -202,10 +202,11 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
     refuseWhenFull(bounds)
     const run = given.type === 'resume_session' ? resumed(given) : given
     if (run.parent_session_id) refuseParent(run.parent_session_id)
-    const row = newRow({ ...run, scope: inheritedScope(run) }, now)
+    const row = newRow(run, now)
+    row.scope = inheritedScope(run)
     if (run.type === 'resume_session') {
       awaitResume.run({ session_id: row.session_id, now })
-    } else if (insertSession.run({ ...row, now }).changes === 0) {
+    } else if (insertSession.run({ now, ...row }).changes === 0) {
       throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
     }
     const matching_runners = matchingNow.countFor(run, row.demands)
@@ -215,15 +216,15 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
 
   function insert(row: Run, run: NewRun, now: Timestamp, changed_by: ChangedBy): void {
     insertRun.run({
-      ...row,
-      parameters: json(row.parameters),
-      scope: json(row.scope),
-      demands: json(row.demands),
       timeout_seconds: row.timeout_at === null ? null : timeoutSeconds(run),
       idempotency_key: run.idempotency?.key ?? null,
       idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
       now,
       changed_by,
+      ...row,
+      parameters: json(row.parameters),
+      scope: json(row.scope),
+      demands: json(row.demands),
     })
   }
 

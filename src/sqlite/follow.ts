@@ -48,11 +48,13 @@ export function prepareFollow(orm: Orm) {
     },
     /** A runner tells that it serves the session, by a report of a start or of an end. */
     setServed(
-      session: { session_id: string; runner_id: string; parent_session_id: string | null },
+      run: { session_id: string; parent_session_id: string | null },
+      runner_id: string,
       status: SessionStatus,
       now: Timestamp,
     ): void {
-      setServed.run({ ...session, status, now })
+      const { session_id, parent_session_id } = run
+      setServed.run({ session_id, parent_session_id, runner_id, status, now })
     },
     /** Without a run_id the event belongs to the run that is active in the session. */
     addEvent(event: {

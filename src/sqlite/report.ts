@@ -118,12 +118,12 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
 
   return {
     start(report: Report, now: Timestamp): void {
-      const run = start.get({ ...report, now })
+      const run = start.get({ now, ...report })
       if (!run) {
         explain(report, 'start')
         return
       }
-      follow.setServed({ ...run, runner_id: report.runner_id }, 'running', now)
+      follow.setServed(run, report.runner_id, 'running', now)
       follow.addEvent({
         session_id: run.session_id,
         run_id: report.run_id,
@@ -135,13 +135,13 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
 
     complete(completion: Completion, now: Timestamp): void {
       const { run_id, runner_id, session_status } = completion
-      const run = complete.get({ ...completion, result: json(completion.result), now })
+      const run = complete.get({ now, ...completion, result: json(completion.result) })
       if (!run) {
         explain(completion, 'complete')
         return
       }
       // Also who served it: the report of the start may have been lost.
-      follow.setServed({ ...run, runner_id }, session_status, now)
+      follow.setServed(run, runner_id, session_status, now)
       follow.addEvent({
         session_id: run.session_id,
         run_id,
@@ -153,7 +153,7 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
     },
 
     fail(failure: Failure, now: Timestamp): void {
-      const run = fail.get({ ...failure, now })
+      const run = fail.get({ now, ...failure })
       if (!run) {
         explain(failure, 'fail')
         return
@@ -163,7 +163,7 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
     },
 
     confirmStop(report: Report, now: Timestamp): void {
-      const run = confirmStop.get({ ...report, now })
+      const run = confirmStop.get({ now, ...report })
       if (!run) {
         explain(report, 'confirm_stop')
         return
