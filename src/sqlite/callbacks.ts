@@ -15,7 +15,7 @@ import { ACTIVE_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
 import type { Adding } from './add.ts'
 import type { Orm } from './database.ts'
 import { callbacks } from './schema.ts'
-import { param, statusIn } from './statements.ts'
+import { atMost, param, statusIn } from './statements.ts'
 
 /** Asked in the statement that ends a run: most concern nobody, and then that was all. */
 export const concernsCallbacks = sql<number>`(
@@ -62,7 +62,7 @@ export function prepareCallbacks(orm: Orm, { goOn }: Pick<Adding, 'goOn'>) {
     .from(
       sql`(SELECT DISTINCT parent_session_id FROM callbacks
            WHERE parent_session_id > ${param('after')}
-           ORDER BY parent_session_id LIMIT ${param('limit')}) AS looked_at`,
+           ORDER BY parent_session_id LIMIT ${atMost('limit')}) AS looked_at`,
     )
     .prepare()
 

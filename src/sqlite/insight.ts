@@ -17,7 +17,7 @@ import type { Orm } from './database.ts'
 import type { Matching } from './matching.ts'
 import type { Registry } from './runners.ts'
 import { runs } from './schema.ts'
-import { param, runColumns, statusIn } from './statements.ts'
+import { atMost, param, runColumns, statusIn } from './statements.ts'
 
 const LIMIT = sql.raw(String(INSIGHT_LIMIT))
 
@@ -89,7 +89,7 @@ export function createInsight({ orm, registry, matching }: Parts): Insight {
       sql`${statusIn(HELD_STATUSES)}
         AND +runner_id IN (SELECT value FROM json_each(${param('runner_ids')}))`,
     )
-    .limit(INSIGHT_LIMIT)
+    .limit(atMost(INSIGHT_LIMIT))
     .prepare()
 
   const findNext = orm
@@ -102,7 +102,7 @@ export function createInsight({ orm, registry, matching }: Parts): Insight {
     .from(sql`runs INDEXED BY idx_runs_available`)
     .where(sql`status = 'pending' AND available_at IS NOT NULL`)
     .orderBy(sql`available_at`)
-    .limit(1)
+    .limit(atMost(1))
     .prepare()
 
   function ahead(run: Run, seq: number): Count | null {

@@ -8,7 +8,7 @@ import { rankRunners, unmatchable } from '../queue/runner-match.ts'
 import type { Orm } from './database.ts'
 import { runnerColumns } from './runners.ts'
 import { runners } from './schema.ts'
-import { param } from './statements.ts'
+import { atMost, param } from './statements.ts'
 
 /** What a run demands, as a row: each value is bound once. */
 const wanted = sql`(SELECT
@@ -51,7 +51,7 @@ export function prepareMatching(orm: Orm) {
     .from(runners)
     .innerJoin(wanted, sql`true`)
     .orderBy(desc(sql`(${isAble})`), desc(runners.last_heartbeat), asc(runners.runner_id))
-    .limit(INSIGHT_LIMIT)
+    .limit(atMost(INSIGHT_LIMIT))
     .prepare()
 
   /** Up to {@link INSIGHT_LIMIT}, whether they could take it or not. */
