@@ -6,6 +6,7 @@ import { ChangeSignal } from './change-signal.ts'
 import { Database, targetOf } from './database.ts'
 import { createInsight } from './insight.ts'
 import { openClient } from './open.ts'
+import { createOverview } from './overview.ts'
 import { createOwnership } from './ownership.ts'
 import { createRunFeed } from './run-feed.ts'
 import { createRunQueue } from './run-queue.ts'
@@ -45,6 +46,7 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
     runFeed: createRunFeed(database),
     sessionFeed: createSessionFeed(database),
     insight: createInsight(database),
+    overview: createOverview(database),
     changes,
     async close() {
       await changes.close()

@@ -1,6 +1,7 @@
 import type { Demands } from './demands.ts'
 import type { Feed } from './feed.ts'
 import type { Insight } from './insight.ts'
+import type { Overview } from './overview.ts'
 import type { RunStatus, Timestamp } from './run.ts'
 import type { LiveRunEvent } from './run-event.ts'
 import type { RunQueue } from './run-queue.ts'
@@ -29,6 +30,7 @@ export interface Engine {
   /** What changes in sessions; it is written down from when `end` is first asked for. */
   readonly sessionFeed: Feed<SessionChange>
   readonly insight: Insight
+  readonly overview: Overview
   readonly changes: Changes
   /** Finishes the writes at hand and closes the connections. */
   close(): Promise<void>

@@ -11,6 +11,7 @@ import { translating } from './errors.ts'
 import { prepareFollow } from './follow.ts'
 import { createInsight } from './insight.ts'
 import { prepareMatching } from './matching.ts'
+import { createOverview } from './overview.ts'
 import { prepareOwnership } from './ownership.ts'
 import { preparePendingCount } from './pending-count.ts'
 import { createRunFeed } from './run-feed.ts'
@@ -99,5 +100,6 @@ export function prepareEngine(
     storage: translating(createStorage({ orm, client }, lane, shorten)),
     runFeed: translating(createRunFeed(orm)),
     sessionFeed: translating(createSessionFeed(orm, lane)),
+    overview: translating(createOverview(orm)),
   }
 }

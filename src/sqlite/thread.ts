@@ -96,6 +96,7 @@ class EngineThread {
       runFeed: this.#methods('runFeed'),
       sessionFeed: this.#methods('sessionFeed'),
       insight: this.#methods('insight'),
+      overview: this.#methods('overview'),
       // Asked before each request goes on: as a call it would double what goes between the threads.
       tokens: this.#methods<Tokens>('tokens', translating({ find: prepareFindToken(reader.orm) })),
       changes,

@@ -22,6 +22,7 @@ import { describeInsightRule } from './insight-rule.ts'
 import { describeLists } from './lists.ts'
 import { describeMaxPending } from './max-pending.ts'
 import { describeOnLost } from './on-lost.ts'
+import { describeOverview } from './overview.ts'
 import { describeOwnership } from './ownership.ts'
 import { describeParents } from './parents.ts'
 import { describePoll } from './poll.ts'
@@ -81,6 +82,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeFeeds,
   describeInsight,
   describeInsightRule,
+  describeOverview,
   describeChanges,
   describeConcurrency,
 ]

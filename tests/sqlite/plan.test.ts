@@ -9,11 +9,11 @@ import { explain, openRecorded, type RecordedEngine } from './recorder.ts'
 
 /** Steps that walk or sort rows, and may: a statement of this operation, for this reason. */
 const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
-  {
-    operation: 'claim',
+  ...['claim', 'overview.demandGroups'].map((operation) => ({
+    operation,
     step: /^SCAN runs USING INDEX idx_runs_claim$/,
     reason: 'reads only the head of the index: LIMIT 1',
-  },
+  })),
   {
     operation: 'claim',
     step: /^USE TEMP B-TREE FOR ORDER BY$/,
@@ -81,9 +81,9 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
 
 /** Not tables: rows of the statement itself, and JSON values. */
 const TRANSIENT =
-  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|ancestors|given|looked_at|request|changes|sized|keys|wanted|\S+ VIRTUAL TABLE.*)$/
+  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|heads|edge|probed|looked|ancestors|given|looked_at|request|changes|sized|keys|wanted|\S+ VIRTUAL TABLE.*)$/
 const TABLES =
-  'runs|head|other|sessions|parent|child|counters|run_events|session_events|session_changes|callbacks|waiting|runner_signals|runners|tokens'
+  'runs|head|other|event|earlier|sessions|parent|child|counters|run_events|session_events|session_changes|callbacks|waiting|runner_signals|runners|tokens'
 const walks = (step: string) =>
   (step.startsWith('SCAN') && !TRANSIENT.test(step)) ||
   step.includes('TEMP B-TREE') ||

@@ -25,6 +25,7 @@ export async function everyOperation(world: World, during: During): Promise<void
   await listOperations(world, during)
   await storageOperations(world, during)
   await insightOperations(world, during)
+  await overviewOperations(world, during)
 }
 
 let urgency = 100
@@ -214,4 +215,14 @@ async function insightOperations(world: World, during: During): Promise<void> {
   await during('add that is unmatchable', () =>
     runs.add(aNewRun(strict), now).catch((error) => error),
   )
+}
+
+async function overviewOperations(world: World, during: During): Promise<void> {
+  const { overview, clock } = world
+  for (const priority of [1, 2]) await world.add({ demands, priority })
+  await during('overview.standing', () => overview.standing())
+  await during('overview.demandGroups', () => overview.demandGroups(2))
+  await during('overview.activity', () => overview.activity(clock.ago(300), 60, 10))
+  const search = { agent_name: 'x', text: 'x', limit: 2 }
+  await during('overview.search', () => overview.search(search))
 }
