@@ -2,11 +2,13 @@
 
 export { type OpenOptions, openRunQueue, type RunQueueHandle } from './library.ts'
 export { openPostgresEngine, type PostgresOptions } from './postgres/engine.ts'
+export type * from './queue/activity.ts'
 export { type Demands, type DemandsInput, satisfies } from './queue/demands.ts'
 export type { Changes, Engine, News } from './queue/engine.ts'
 export { DatabaseOpenError, QueueError, type QueueErrorCode } from './queue/errors.ts'
 export { newClaimToken, newRunId, newSessionId, runnerId } from './queue/ids.ts'
 export type * from './queue/insight.ts'
+export type * from './queue/overview.ts'
 export type * from './queue/run.ts'
 export type * from './queue/run-queue.ts'
 export type * from './queue/runner.ts'

@@ -91,6 +91,8 @@ const findEvents = new Statement<ActivityEvent>(sql`
       WHERE run_seq = event.run_seq AND run_events.event_id < event.event_id
       ORDER BY event_id DESC LIMIT 1) AS earlier ON event.to_status = 'claimed'`)
 
+const isWhereGiven = (column: string) =>
+  sql`(${textParam(column)} IS NULL OR ${sql.raw(column)} = ${textParam(column)})`
 const looked = sql`(
   SELECT * FROM runs WHERE seq < ${param('before')}::bigint
   ORDER BY seq DESC LIMIT ${number(SEARCH_LIMIT)}) AS looked`
@@ -98,7 +100,8 @@ const found = new Statement<Run & Position>(sql`
   SELECT ${runFields('found')}, found.seq
   FROM (SELECT *, parameters ->> 'prompt' AS prompt FROM ${looked}) AS found
   WHERE status || '' = ANY(${param('statuses')}::text[])
-    AND (${textParam('agent_name')} IS NULL OR agent_name = ${textParam('agent_name')})
+    AND ${isWhereGiven('session_id')} AND ${isWhereGiven('runner_id')}
+    AND ${isWhereGiven('agent_name')}
     AND (${textParam('text')} IS NULL
       OR position(lower(${textParam('text')} COLLATE "C") IN lower(prompt COLLATE "C")) > 0)
   ORDER BY seq DESC LIMIT ${param('limit')}::int`)
@@ -146,12 +149,19 @@ export function createOverview(database: Database): Overview {
         return activityOf(from, seconds, edges, events)
       }),
 
-    search: ({ statuses = RUN_STATUSES, agent_name, text, limit, cursor }) =>
+    search: ({ statuses = RUN_STATUSES, limit, cursor, ...wanted }) =>
       database.run(async (on) => {
         const before = parseCursor(cursor).seq
         const last = await lastLooked.get(on, { before })
         if (!last) return { runs: [], next_cursor: null, looked_back_to: null }
-        const given = { before, statuses, agent_name: agent_name ?? null, text: text ?? null }
+        const given = {
+          before,
+          statuses,
+          session_id: wanted.session_id ?? null,
+          runner_id: wanted.runner_id ?? null,
+          agent_name: wanted.agent_name ?? null,
+          text: wanted.text ?? null,
+        }
         // One more than asked for tells whether the page ends before what was looked at does.
         const rows = await found.all(on, { ...given, limit: limit + 1 })
         return foundPage(rows, limit, last)

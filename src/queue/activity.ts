@@ -5,7 +5,7 @@ import { addSeconds, secondsBetween } from './time.ts'
 /** Of each span so many events are read at most; of more, as many are taken as a sample. */
 export const ACTIVITY_SAMPLE = 100
 /** How many spans may be asked for at once. */
-export const ACTIVITY_BUCKETS_LIMIT = 100
+const ACTIVITY_BUCKETS_LIMIT = 100
 
 /** A span of time. What is not `exact` is estimated from a sample, since there was too much to read. */
 export interface ActivityBucket {

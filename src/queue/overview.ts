@@ -48,6 +48,8 @@ export interface DemandGroups {
 export interface RunSearch {
   /** Only these statuses; absent: all. */
   statuses?: readonly RunStatus[] | undefined
+  session_id?: string | undefined
+  runner_id?: string | undefined
   agent_name?: string | undefined
   /** Stands somewhere in the prompt; A to Z mean the same as a to z. */
   text?: string | undefined

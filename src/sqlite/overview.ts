@@ -57,6 +57,10 @@ const edges = sql`(
     WHERE low < high)
   SELECT place, low AS event_id FROM edge WHERE low >= high) AS edge`
 
+/** `+`: among those that are looked at, not by an index on it. */
+const isWhereGiven = (column: string) =>
+  sql`(${param(column)} IS NULL OR ${sql.raw(`+${column}`)} = ${param(column)})`
+
 export function createOverview(orm: Orm): Overview {
   const counted = (condition: string) =>
     sql<number>`(SELECT count(*) FROM (SELECT 1 FROM runs WHERE ${sql.raw(condition)}
@@ -123,7 +127,8 @@ export function createOverview(orm: Orm): Overview {
     .from(runs)
     .where(
       sql`seq IN ${looked} AND status IN (SELECT value FROM json_each(${param('statuses')}))
-        AND (${param('agent_name')} IS NULL OR agent_name = ${param('agent_name')})
+        AND ${isWhereGiven('session_id')} AND ${isWhereGiven('runner_id')}
+        AND ${isWhereGiven('agent_name')}
         AND (${param('text')} IS NULL OR instr(lower(prompt), lower(${param('text')})) > 0)`,
     )
     .orderBy(desc(runs.seq))
@@ -174,7 +179,7 @@ export function createOverview(orm: Orm): Overview {
       return activityOf(from, seconds, edges, findEvents.all({ event_ids }))
     },
 
-    async search({ statuses = RUN_STATUSES, agent_name, text, limit, cursor }) {
+    async search({ statuses = RUN_STATUSES, limit, cursor, ...wanted }) {
       const before = parseCursor(cursor).seq
       const last = lastLooked.get({ before })
       if (!last) return { runs: [], next_cursor: null, looked_back_to: null }
@@ -182,8 +187,10 @@ export function createOverview(orm: Orm): Overview {
       const rows = found.all({
         before,
         statuses: JSON.stringify(statuses),
-        agent_name: agent_name ?? null,
-        text: text ?? null,
+        session_id: wanted.session_id ?? null,
+        runner_id: wanted.runner_id ?? null,
+        agent_name: wanted.agent_name ?? null,
+        text: wanted.text ?? null,
         limit: limit + 1,
       })
       return foundPage(rows, limit, last)

@@ -160,6 +160,10 @@ export function describeOverview(setup: Setup): void {
       expect(await find({ agent_name: 'writer' })).toEqual([other.run_id, done.run_id])
       expect(await find({ agent_name: 'writer', statuses: ['completed'] })).toEqual([done.run_id])
       expect(await find({ text: 'else', agent_name: 'nobody' })).toEqual([])
+      const { session_id, runner_id } = done
+      expect(await find({ session_id })).toEqual([done.run_id])
+      expect(await find({ runner_id: runner_id ?? '' })).toEqual([done.run_id])
+      expect(await find({ runner_id: runner_id ?? '', agent_name: 'nobody' })).toEqual([])
     })
 
     it('goes on where a page ended, and gives each once', async () => {
