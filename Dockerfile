@@ -14,6 +14,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY drizzle ./drizzle
+COPY web ./web
 RUN ln -s /app/dist/cli/bin.js /usr/local/bin/runqueue && install -d -o node -g node /data
 USER node
 VOLUME /data

@@ -36,6 +36,7 @@ export default defineConfig({
         globalSetup: ['tests/postgres/support/global-setup.ts'],
       }),
       project('http', ['http'], 20),
+      project('dashboard', ['dashboard'], 60),
       project('server', ['server', 'upkeep'], 40),
       project('load', ['load'], 60),
       project('simulation', ['simulation'], 60),

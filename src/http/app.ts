@@ -4,6 +4,7 @@ import { cors } from 'hono/cors'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { agentRoutes } from './agents.ts'
 import { mount } from './auth.ts'
+import { dashboardRoutes, shellRoute } from './dashboard/routes.tsx'
 import type { Deps, Env } from './deps.ts'
 import { docsRoutes } from './docs/routes.ts'
 import { errorAnswer, methodNotAllowedAnswer, notFoundAnswer } from './errors.ts'
@@ -52,5 +53,7 @@ export function createApp(deps: Deps): App {
   mount(app, '/events', eventRoutes(deps, streams), deps)
   mount(app, '/sse', sseRoutes(deps, streams), deps)
   mount(app, '', docsRoutes(), deps)
+  mount(app, '/', shellRoute(), deps)
+  mount(app, '/dashboard', dashboardRoutes(deps), deps)
   return app
 }

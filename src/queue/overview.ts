@@ -1,6 +1,7 @@
 import type { ActivityBucket } from './activity.ts'
 import { cursorText, type Position } from './cursor.ts'
 import type { Demands } from './demands.ts'
+import type { Count } from './insight.ts'
 import type { Run, RunStatus, Timestamp } from './run.ts'
 
 /** How far runs of one status, or of one demand group, are counted. */
@@ -10,12 +11,6 @@ export const GROUP_COUNT_LIMIT = 1000
 export const GROUP_HEADS_LIMIT = 1000
 /** How many of the newest runs one page of a search looks through. */
 export const SEARCH_LIMIT = 1000
-
-/** A count that stops somewhere; with `at_least` there may be more. */
-export interface Count {
-  count: number
-  at_least: boolean
-}
 
 /** How many runs are in each status that will change again, up to {@link COUNT_LIMIT}. */
 export interface Standing {

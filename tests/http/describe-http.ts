@@ -10,6 +10,7 @@ import { describeAddingMany } from './adding-many.ts'
 import { describeBadInput } from './bad-input.ts'
 import { describeCallbacks } from './callbacks.ts'
 import { describeClient } from './client.ts'
+import { describeDashboard } from './dashboard.ts'
 import { describeDelays } from './delays.ts'
 import { describeDescription } from './description.ts'
 import { describeExplain } from './explain.ts'
@@ -56,6 +57,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeSessions,
   describeSessionEvents,
   describeBadInput,
+  describeDashboard,
 ]
 
 /** Apart, for a file of its own: these wait more than they work. */

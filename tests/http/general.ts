@@ -14,7 +14,6 @@ export function describeGeneral(setup: Setup): void {
     })
 
     test.each([
-      ['GET', '/'],
       ['GET', '/nowhere'],
       ['POST', '/runs/run_1/nowhere'],
       ['GET', '/runs/'],
