@@ -77,12 +77,13 @@ const findDemanded = new Statement<Demanded>(sql`
 
 type Held = HeldRun & { runner_id: string | null }
 
-// One walk over all that is held, which is as little as runners can hold.
+// One walk over all that is held, which is as little as runners can hold. What coalesce() hides may be
+// null, so the partial index on the runner, which has all that ended too, does not offer itself.
 const findHeld = new Statement<Held>(sql`
   SELECT run_id, runner_id, status,
     CASE WHEN status = 'claimed' THEN claimed_at ELSE started_at END AS since
   FROM runs
-  WHERE ${statusIn(HELD_STATUSES)} AND runner_id || '' = ANY(${param('runner_ids')}::text[])
+  WHERE ${statusIn(HELD_STATUSES)} AND coalesce(runner_id, '') = ANY(${param('runner_ids')}::text[])
   LIMIT ${LIMIT}`)
 
 const findAvailable = new Statement<{ available_at: Timestamp }>(sql`
