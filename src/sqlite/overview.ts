@@ -16,7 +16,7 @@ import {
 import { RUN_STATUSES, type RunStatus, type Timestamp } from '../queue/run.ts'
 import type { Orm } from './database.ts'
 import { runs } from './schema.ts'
-import { param, runColumns } from './statements.ts'
+import { atMost, param, runColumns } from './statements.ts'
 
 const number = (value: number) => sql.raw(String(value))
 const pendingRuns = sql.raw(
@@ -132,7 +132,7 @@ export function createOverview(orm: Orm): Overview {
         AND (${param('text')} IS NULL OR instr(lower(prompt), lower(${param('text')})) > 0)`,
     )
     .orderBy(desc(runs.seq))
-    .limit(sql.placeholder('limit'))
+    .limit(atMost('limit'))
     .prepare()
   const lastLooked = orm
     .select({
