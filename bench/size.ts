@@ -58,7 +58,7 @@ export async function sizeFigures(): Promise<Figure[]> {
       fill(client, round)
       const full = sizes(path)
       const { signal } = new AbortController()
-      await pruneAll(engine.storage, { before: addSeconds(now(), 1), signal })
+      await pruneAll(engine, { before: addSeconds(now(), 1), signal })
       // The last checkpoint is made by a thread, after the last step.
       await delay(2000)
       const after = sizes(path)

@@ -69,14 +69,71 @@ FOR EACH ROW WHEN (NEW.status <> OLD.status AND NEW.cause IS NOT NULL
   AND NEW.cause IS NOT DISTINCT FROM OLD.cause)
 EXECUTE FUNCTION runqueue.forget_cause();
 --> statement-breakpoint
-CREATE FUNCTION runqueue.forget_run() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Metrics are the sum of all events, folded into counters up to metrics_position. Of transactions that
+-- were under way then, events follow; each fold goes on in the order of this index.
+DROP INDEX "idx_run_events_xid";--> statement-breakpoint
+CREATE INDEX "idx_run_events_xid" ON "run_events" USING btree ("xid","event_id");--> statement-breakpoint
+CREATE TABLE "metrics_position" (
+	"snapshot" "pg_snapshot" NOT NULL,
+	"event_id" bigint NOT NULL,
+	"newest_event_id" bigint NOT NULL,
+	"floor_event_id" bigint NOT NULL
+);
+--> statement-breakpoint
+INSERT INTO "metrics_position" VALUES ('1:1:', 0, 0, 0);
+--> statement-breakpoint
+-- What there was before the first event that is kept.
+INSERT INTO "counters" (name, shard, value)
+SELECT 'metrics_runs_' || status, 0, sum(runs) FROM (
+  SELECT status, count(*) AS runs FROM "runs" GROUP BY status
+  UNION ALL SELECT to_status, -count(*) FROM "run_events" GROUP BY to_status
+  UNION ALL SELECT from_status, count(*) FROM "run_events"
+    WHERE from_status IS NOT NULL GROUP BY from_status) AS known
+GROUP BY status;
+--> statement-breakpoint
+-- What is no time, having been written by plain SQL, must not keep the rest from being counted.
+CREATE FUNCTION runqueue.milliseconds_between(earlier text, later text) RETURNS bigint
+LANGUAGE plpgsql STABLE STRICT AS $$
 BEGIN
-  DELETE FROM runqueue.run_events WHERE run_seq = OLD.seq;
+  RETURN greatest(0, round(extract(epoch FROM later::timestamptz - earlier::timestamptz) * 1000));
+EXCEPTION WHEN data_exception THEN
   RETURN NULL;
 END $$;
 --> statement-breakpoint
-CREATE TRIGGER runs_deleted AFTER DELETE ON "runs"
-FOR EACH ROW EXECUTE FUNCTION runqueue.forget_run();
+-- The history of a run that was deleted, unless some of it is still to be folded.
+CREATE FUNCTION runqueue.forget_events(seq bigint) RETURNS void LANGUAGE sql
+BEGIN ATOMIC
+  DELETE FROM runqueue.run_events
+  WHERE run_seq = forget_events.seq AND NOT EXISTS (
+    SELECT 1 FROM runqueue.run_events AS unfolded, runqueue.metrics_position AS place
+    WHERE unfolded.run_seq = forget_events.seq
+      AND NOT pg_visible_in_snapshot(unfolded.xid, place.snapshot)
+      AND NOT (unfolded.xid = pg_snapshot_xmax(place.snapshot) AND unfolded.event_id <= place.event_id)
+      AND unfolded.event_id > place.floor_event_id);
+END;
+--> statement-breakpoint
+-- The lock lasts until the commit: a fold waits for it, and then finds the runs gone, or came first, and
+-- is then known here. What runs there are is what events tell, but for those that are deleted.
+CREATE FUNCTION runqueue.forget_runs() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  run record;
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM gone) THEN
+    RETURN NULL;
+  END IF;
+  PERFORM 1 FROM runqueue.metrics_position FOR SHARE;
+  FOR run IN SELECT seq FROM gone LOOP
+    PERFORM runqueue.forget_events(run.seq);
+  END LOOP;
+  INSERT INTO runqueue.counters (name, shard, value)
+  SELECT 'metrics_runs_' || status, pg_backend_pid() % 32, -count(*) FROM gone
+  GROUP BY status ORDER BY status
+  ON CONFLICT (name, shard) DO UPDATE SET value = counters.value + excluded.value;
+  RETURN NULL;
+END $$;
+--> statement-breakpoint
+CREATE TRIGGER runs_deleted AFTER DELETE ON "runs" REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION runqueue.forget_runs();
 --> statement-breakpoint
 -- What changes in sessions, for those who follow them live: from when somebody first did, the row is
 -- there in counters, and until then the triggers find nothing to write.

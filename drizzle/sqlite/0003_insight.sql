@@ -34,11 +34,30 @@ ALTER TABLE `sessions` ADD CONSTRAINT "sessions_status" CHECK(status = 'pending'
 DELETE FROM run_events
 WHERE run_seq NOT IN (SELECT seq FROM runs) AND event_id < (SELECT max(event_id) FROM run_events);
 --> statement-breakpoint
+-- Metrics are the sum of all events, folded into counters up to metrics_event_id: those of a run that
+-- is deleted stay until then. What runs there are is what events tell, but for those that are deleted.
 CREATE TRIGGER runs_deleted AFTER DELETE ON runs
 BEGIN
   DELETE FROM run_events
-  WHERE run_seq = OLD.seq AND event_id < (SELECT max(event_id) FROM run_events);
+  WHERE run_seq = OLD.seq AND event_id < (SELECT max(event_id) FROM run_events)
+    AND NOT EXISTS (
+      SELECT 1 FROM run_events AS unfolded
+      WHERE unfolded.run_seq = OLD.seq
+        AND unfolded.event_id > (SELECT value FROM counters WHERE name = 'metrics_event_id'));
+  INSERT INTO counters (name, value) VALUES ('metrics_runs_' || OLD.status, -1)
+  ON CONFLICT (name) DO UPDATE SET value = value - 1;
 END;
+--> statement-breakpoint
+INSERT INTO counters (name, value) VALUES ('metrics_event_id', 0);
+--> statement-breakpoint
+-- What there was before the first event that is kept.
+INSERT INTO counters (name, value)
+SELECT 'metrics_runs_' || status, sum(runs) FROM (
+  SELECT status, count(*) AS runs FROM runs GROUP BY status
+  UNION ALL SELECT to_status, -count(*) FROM run_events GROUP BY to_status
+  UNION ALL SELECT from_status, count(*) FROM run_events
+    WHERE from_status IS NOT NULL GROUP BY from_status)
+GROUP BY status;
 --> statement-breakpoint
 DROP TRIGGER runs_added;
 --> statement-breakpoint

@@ -77,6 +77,8 @@ export const ACCESS: Readonly<Record<string, Access | 'open'>> = {
   'GET /agents': runner('list agents'),
   'GET /agents/:name': runner('look at an agent'),
 
+  'GET /metrics': client('read the metrics'),
+
   'GET /runners': clientOrRunner('list runners'),
   'GET /runners/:runner_id/explain': clientOrRunner('ask why a runner gets nothing'),
   'DELETE /runners/:runner_id': { ...by([], 'remove a runner'), self: runner('sign a runner off') },

@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { methodNotAllowed } from 'hono/method-not-allowed'
+import { emptyHistogram, LATENCY_BOUNDS } from '../queue/histogram.ts'
 import { agentRoutes } from './agents.ts'
 import { mount } from './auth.ts'
 import { dashboardRoutes, shellRoute } from './dashboard/routes.tsx'
@@ -9,6 +10,7 @@ import type { Deps, Env } from './deps.ts'
 import { docsRoutes } from './docs/routes.ts'
 import { errorAnswer, methodNotAllowedAnswer, notFoundAnswer } from './errors.ts'
 import { eventRoutes } from './events.ts'
+import { metricsRoutes } from './metrics.ts'
 import { RunEnds } from './run-ends.ts'
 import { runnerRoutes } from './runner.ts'
 import { runnersRoutes } from './runners.ts'
@@ -44,8 +46,9 @@ export function createApp(deps: Deps): App {
   const { engine, closing, config } = deps
   const slots = new WaitSlots(config.maxWaiting)
   const waiting = new WaitingRunners(engine.changes, closing, slots)
+  const polls = { waiting, claims: emptyHistogram(LATENCY_BOUNDS) }
   mount(app, '/runs', runRoutes(deps, new RunEnds(engine, closing, slots)), deps)
-  mount(app, '/runner', runnerRoutes(deps, waiting), deps)
+  mount(app, '/runner', runnerRoutes(deps, polls), deps)
   mount(app, '/runners', runnersRoutes(deps), deps)
   mount(app, '/sessions', sessionRoutes(deps), deps)
   mount(app, '/agents', agentRoutes(), deps)
@@ -55,5 +58,6 @@ export function createApp(deps: Deps): App {
   mount(app, '', docsRoutes(), deps)
   mount(app, '/', shellRoute(), deps)
   mount(app, '/dashboard', dashboardRoutes(deps), deps)
+  mount(app, '/metrics', metricsRoutes(deps, polls), deps)
   return app
 }

@@ -54,6 +54,7 @@ const REQUEST_STATUS = {
   unsupported_media_type: 415,
   validation_error: 422,
   internal_error: 500,
+  metrics_behind: 503,
   too_many_connections: 503,
   too_many_waiting: 503,
 } as const satisfies Record<string, ContentfulStatusCode>

@@ -2,6 +2,7 @@
 
 import type { Capabilities } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
+import { type Histogram, observe } from '../queue/histogram.ts'
 import { newClaimToken } from '../queue/ids.ts'
 import type { PollOutcome } from '../queue/run-queue.ts'
 import type { Runner } from '../queue/runner.ts'
@@ -9,6 +10,13 @@ import { addSeconds } from '../queue/time.ts'
 import type { Caller } from '../queue/token.ts'
 import type { Deps } from './deps.ts'
 import type { Waiter, WaitingRunners } from './waiting-runners.ts'
+
+/** The polls of this process. */
+export interface Polls {
+  waiting: WaitingRunners
+  /** What looks took that got runs. */
+  claims: Histogram
+}
 
 export interface Poll {
   runner_id: string
@@ -37,14 +45,11 @@ const STOP_RESEND_SECONDS = 30
 const NOTHING: PollAnswer = { kind: 'nothing' }
 
 /** @throws QueueError runner_not_registered, runner_not_yours, invalid_token */
-export async function poll(
-  deps: Deps,
-  waiting: WaitingRunners,
-  request: Poll,
-): Promise<PollAnswer> {
+export async function poll(deps: Deps, polls: Polls, request: Poll): Promise<PollAnswer> {
+  const { waiting } = polls
   const { runner_id, limit, waitSeconds } = request
   const deadline = performance.now() + waitSeconds * 1000
-  const first = await look(deps, request)
+  const first = await look(deps, polls, request)
   if (first.kind === 'not_registered') {
     throw new QueueError('runner_not_registered', 'Runner not registered')
   }
@@ -57,7 +62,7 @@ export async function poll(
     const gone = request.signal()
     const isOver = () => gone.aborted || deps.closing.aborted
     do {
-      const found = await look(deps, request)
+      const found = await look(deps, polls, request)
       // It was removed while it waited: it gets nothing more.
       if (found.kind === 'not_registered') break
       answer = found
@@ -71,12 +76,15 @@ export async function poll(
   }
 }
 
-async function look({ engine, now }: Deps, request: Poll): Promise<PollOutcome> {
+async function look({ engine, now }: Deps, { claims }: Polls, request: Poll): Promise<PollOutcome> {
   const { runner_id, caller, limit, claim_key } = request
   const at = now()
   const tokens = Array.from({ length: limit }, newClaimToken)
   const claim = { runner_id, caller, limit, claim_key, tokens }
-  return await engine.runs.poll(claim, at, addSeconds(at, -STOP_RESEND_SECONDS))
+  const began = performance.now()
+  const found = await engine.runs.poll(claim, at, addSeconds(at, -STOP_RESEND_SECONDS))
+  if (found.kind === 'runs') observe(claims, (performance.now() - began) / 1000)
+  return found
 }
 
 function capabilitiesOf(runner: Runner): Capabilities {

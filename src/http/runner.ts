@@ -10,12 +10,11 @@ import { RUNNER } from './api/runner.ts'
 import { pathId, readBody, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
-import { poll } from './poll.ts'
+import { type Polls, poll } from './poll.ts'
 import { type registerBody, type reportBody, WAIT_SECONDS_MAX } from './schemas.ts'
 import { claimedRunView } from './views.ts'
-import type { WaitingRunners } from './waiting-runners.ts'
 
-export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
+export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
   const { engine, config, now, onError } = deps
   const app = new Hono<Env>()
 
@@ -38,7 +37,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
     const signal = () => c.req.raw.signal
     const caller = c.get('caller')
     const request = { runner_id, caller, limit: 1, claim_key: null, waitSeconds, signal }
-    const answer = await poll(deps, waiting, request)
+    const answer = await poll(deps, polls, request)
     // Existing runners look whether a key is there, not what it holds: others stay absent.
     switch (answer.kind) {
       case 'nothing':
@@ -61,7 +60,7 @@ export function runnerRoutes(deps: Deps, waiting: WaitingRunners): Hono<Env> {
       c,
       RUNNER['POST /runner/runs/claim'].body,
     )
-    const answer = await poll(deps, waiting, {
+    const answer = await poll(deps, polls, {
       runner_id,
       caller: c.get('caller'),
       limit: limit ?? 1,

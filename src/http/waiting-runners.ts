@@ -23,6 +23,8 @@ export class WaitingRunners {
   readonly #byRunner = new Map<string, Set<Waiter>>()
   #unsubscribe: (() => void) | undefined
   #order = 0
+  /** How many wait. */
+  count = 0
 
   /** @param closing wakes all when it aborts */
   constructor(changes: Changes, closing: AbortSignal, slots: WaitSlots) {
@@ -42,6 +44,7 @@ export class WaitingRunners {
    */
   enter(runner_id: string, capabilities: Capabilities | null): Waiter {
     this.#slots.take()
+    this.count += 1
     const key = JSON.stringify(capabilities)
     const waiter = new Waiter(this, runner_id, key, this.#order++)
     if (capabilities !== null) {
@@ -64,6 +67,7 @@ export class WaitingRunners {
   /** Runs it was woken for and did not take are offered to somebody else. */
   leave(waiter: Waiter, offered: readonly RunNews[]): void {
     this.#slots.free()
+    this.count -= 1
     const group = this.#groups.get(waiter.groupKey)
     if (group) {
       group.idle.delete(waiter)

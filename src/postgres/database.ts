@@ -2,6 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import type { Durability } from '../queue/engine.ts'
+import { emptyHistogram, LATENCY_BOUNDS, observe } from '../queue/histogram.ts'
 import { isDisconnected, isRepeatable, translate } from './errors.ts'
 
 /** What one server process has at most; PostgreSQL itself allows 100 unless told otherwise. */
@@ -61,6 +62,8 @@ interface Watcher {
 }
 
 export class Database {
+  /** How long operations that wrote took, until they were on the disk. */
+  readonly commits = emptyHistogram(LATENCY_BOUNDS)
   readonly #pool: pg.Pool
   #watcher: Watcher = { ready: async () => {}, nudge() {} }
 
@@ -83,8 +86,9 @@ export class Database {
   run<T>(operation: (on: Connection) => Promise<T>): Promise<T> {
     return this.#repeat(async () => {
       const connection = new Connection(this.#pool as unknown as pg.ClientBase)
+      const began = performance.now()
       const value = await operation(connection)
-      if (connection.wrote) this.#watcher.nudge()
+      if (connection.wrote) this.#wrote(began)
       return value
     })
   }
@@ -93,13 +97,14 @@ export class Database {
   transaction<T>(operation: (on: Connection) => Promise<T>): Promise<T> {
     return this.#repeat(async () => {
       const client = await this.#pool.connect()
+      const began = performance.now()
       const connection = new Connection(client)
       let broken: unknown
       try {
         await client.query('BEGIN')
         const value = await operation(connection)
         await client.query('COMMIT')
-        if (connection.wrote) this.#watcher.nudge()
+        if (connection.wrote) this.#wrote(began)
         return value
       } catch (error) {
         broken = isDisconnected(error) ? error : await rollback(client)
@@ -108,6 +113,11 @@ export class Database {
         client.release(broken !== undefined)
       }
     })
+  }
+
+  #wrote(began: number): void {
+    observe(this.commits, (performance.now() - began) / 1000)
+    this.#watcher.nudge()
   }
 
   /** Tells other processes that there is something to read. It writes nothing, so it waits for no disk. */

@@ -5,6 +5,7 @@ import { createCallbacks } from './callbacks.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Database, targetOf } from './database.ts'
 import { createInsight } from './insight.ts'
+import { createMetrics } from './metrics.ts'
 import { openClient } from './open.ts'
 import { createOverview } from './overview.ts'
 import { createOwnership } from './ownership.ts'
@@ -47,6 +48,7 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
     sessionFeed: createSessionFeed(database),
     insight: createInsight(database),
     overview: createOverview(database),
+    metrics: createMetrics(database),
     changes,
     async close() {
       await changes.close()

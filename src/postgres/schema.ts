@@ -42,6 +42,7 @@ const text = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' }
 const word = <W extends string>(_words: readonly W[]) => text().$type<W>()
 const textArray = customType<{ data: string[] }>({ dataType: () => 'text[]' })
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
+const pgSnapshot = customType<{ data: string }>({ dataType: () => 'pg_snapshot' })
 const seq = () => bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity()
 
 const words = (list: readonly string[]) => sql.raw(list.map((one) => `'${one}'`).join(', '))
@@ -179,7 +180,7 @@ export const runEvents = pgTable(
     detail: text(),
   },
   (table) => [
-    index('idx_run_events_xid').on(table.xid),
+    index('idx_run_events_xid').on(table.xid, table.event_id),
     index('idx_run_events_run').on(table.run_seq, table.event_id),
   ],
 )
@@ -314,3 +315,15 @@ export const counters = pgTable(
   },
   (table) => [primaryKey({ columns: [table.name, table.shard] })],
 )
+
+/** How far run_events are folded into `counters`, for the metrics: one row. */
+export const metricsPosition = pgTable('metrics_position', {
+  /** All that is visible in it is folded … */
+  snapshot: pgSnapshot().notNull(),
+  /** … and of the transaction that it ends with the events up to this one. */
+  event_id: bigint({ mode: 'number' }).notNull(),
+  /** The last that was folded … */
+  newest_event_id: bigint({ mode: 'number' }).notNull(),
+  /** … and at the time when the database came from another server, whose transactions are others. */
+  floor_event_id: bigint({ mode: 'number' }).notNull(),
+})

@@ -70,6 +70,14 @@ export async function openPostgresTables(url: string): Promise<Tables> {
           `SELECT setval(pg_get_serial_sequence('${table}', '${key}'), coalesce(max(${key}), 1), max(${key}) IS NOT NULL) FROM ${table}`,
         )
       }
+      // Counted anew: no event told of what was copied.
+      await client.query(`
+        BEGIN;
+        UPDATE metrics_position SET snapshot = pg_current_snapshot(), event_id = 0;
+        DELETE FROM counters WHERE name LIKE 'metrics\\_%';
+        INSERT INTO counters (name, shard, value)
+        SELECT 'metrics_runs_' || status, 0, count(*) FROM runs GROUP BY status;
+        COMMIT`)
       await client.query('ANALYZE')
     },
 

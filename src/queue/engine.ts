@@ -1,6 +1,7 @@
 import type { Demands } from './demands.ts'
 import type { Feed } from './feed.ts'
 import type { Insight } from './insight.ts'
+import type { Metrics } from './metrics.ts'
 import type { Overview } from './overview.ts'
 import type { RunStatus, Timestamp } from './run.ts'
 import type { LiveRunEvent } from './run-event.ts'
@@ -31,6 +32,7 @@ export interface Engine {
   readonly sessionFeed: Feed<SessionChange>
   readonly insight: Insight
   readonly overview: Overview
+  readonly metrics: Metrics
   readonly changes: Changes
   /** Finishes the writes at hand and closes the connections. */
   close(): Promise<void>

@@ -6,6 +6,7 @@
  * Nothing is delayed on purpose: an idle lane commits a lone operation at once.
  */
 import { QueueError } from '../queue/errors.ts'
+import { emptyHistogram, LATENCY_BOUNDS, observe } from '../queue/histogram.ts'
 import type { Client } from './driver.ts'
 import { isBusy, translate } from './errors.ts'
 
@@ -29,6 +30,8 @@ export interface CommitLaneOptions {
 }
 
 export class CommitLane {
+  /** How long transactions took, from BEGIN until they were on the disk. */
+  readonly commits = emptyHistogram(LATENCY_BOUNDS)
   readonly #client: Client
   readonly #options: CommitLaneOptions
   readonly #begin
@@ -88,6 +91,7 @@ export class CommitLane {
   }
 
   #flush(): void {
+    const began = performance.now()
     try {
       this.#begin.run()
     } catch (error) {
@@ -101,7 +105,7 @@ export class CommitLane {
     const guarded = this.#guarded > 0
     const batch = this.#waiting.splice(0, guarded ? this.#guarded : BATCH_LIMIT)
     this.#guarded = 0
-    this.#runBatch(batch, guarded)
+    this.#runBatch(batch, guarded, began)
     if (this.#waiting.length > 0) this.#schedule()
   }
 
@@ -125,7 +129,7 @@ export class CommitLane {
    * First without savepoints, which would copy each page that an operation touches: few operations
    * fail. Where one does, all are undone and run again, each in a savepoint of its own.
    */
-  #runBatch(batch: Waiting[], guarded: boolean): void {
+  #runBatch(batch: Waiting[], guarded: boolean, began: number): void {
     const done: { waiting: Waiting; value: unknown }[] = []
     const failed: { waiting: Waiting; error: unknown }[] = []
     try {
@@ -157,7 +161,9 @@ export class CommitLane {
     }
     for (const { waiting, value } of done) waiting.resolve(value as never)
     for (const { waiting, error } of failed) waiting.reject(translate(error))
-    if (done.length > 0) this.#options.onCommit?.()
+    if (done.length === 0) return
+    observe(this.commits, (performance.now() - began) / 1000)
+    this.#options.onCommit?.()
   }
 
   #undo(): void {

@@ -11,6 +11,7 @@ import { translating } from './errors.ts'
 import { prepareFollow } from './follow.ts'
 import { createInsight } from './insight.ts'
 import { prepareMatching } from './matching.ts'
+import { createMetrics } from './metrics.ts'
 import { createOverview } from './overview.ts'
 import { prepareOwnership } from './ownership.ts'
 import { preparePendingCount } from './pending-count.ts'
@@ -97,6 +98,7 @@ export function prepareEngine(
     runners: translating(createRunners({ orm, lane, callbacks, registry, ownership })),
     tokens: translating(createTokens(orm, lane)),
     insight: translating(createInsight({ orm, registry, matching })),
+    metrics: translating(createMetrics(orm, lane)),
     storage: translating(createStorage({ orm, client }, lane, shorten)),
     runFeed: translating(createRunFeed(orm)),
     sessionFeed: translating(createSessionFeed(orm, lane)),

@@ -61,7 +61,16 @@ export async function openSqliteTables(url: string, existing: boolean): Promise<
       return (upTo === null ? rows : rows.where(lte(key, upTo))).get()?.count ?? 0
     },
 
-    async finish() {},
+    /** Counted anew: no event told of what was copied. */
+    async finish() {
+      client.transaction(() => {
+        orm.run(sql`DELETE FROM counters WHERE name GLOB 'metrics_*'`)
+        orm.run(sql`
+          INSERT INTO counters (name, value)
+          SELECT 'metrics_event_id', coalesce(max(event_id), 0) FROM run_events
+          UNION ALL SELECT 'metrics_runs_' || status, count(*) FROM runs GROUP BY status`)
+      })()
+    },
 
     async close() {
       client.pragma('wal_checkpoint(TRUNCATE)')

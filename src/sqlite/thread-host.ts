@@ -7,7 +7,7 @@ import type { Call, Message, Opening } from './thread.ts'
 
 const PARTS = [
   ...(['runs', 'sessions', 'runners', 'tokens', 'storage'] as const),
-  ...(['insight', 'runFeed', 'sessionFeed', 'overview'] as const),
+  ...(['insight', 'metrics', 'runFeed', 'sessionFeed', 'overview'] as const),
 ]
 
 type Method = (...given: unknown[]) => unknown

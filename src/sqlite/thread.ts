@@ -97,6 +97,7 @@ class EngineThread {
       sessionFeed: this.#methods('sessionFeed'),
       insight: this.#methods('insight'),
       overview: this.#methods('overview'),
+      metrics: this.#methods('metrics'),
       // Asked before each request goes on: as a call it would double what goes between the threads.
       tokens: this.#methods<Tokens>('tokens', translating({ find: prepareFindToken(reader.orm) })),
       changes,

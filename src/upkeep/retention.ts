@@ -1,8 +1,8 @@
 /** Deletes what was kept long enough, and gives back the room, without being in anybody's way. */
-
+import type { Engine } from '../queue/engine.ts'
 import type { Timestamp } from '../queue/run.ts'
-import type { Storage } from '../queue/storage.ts'
 import { addSeconds } from '../queue/time.ts'
+import { foldAll } from './folding.ts'
 import { pause } from './pause.ts'
 
 /** Deleting so many runs takes some 7 ms with its commit (SQLite) … */
@@ -28,9 +28,14 @@ export interface PruneAllOptions {
   onProgress?: (deleted: Readonly<Deleted>) => void
 }
 
-export async function pruneAll(storage: Storage, options: PruneAllOptions): Promise<Deleted> {
+export async function pruneAll(
+  { storage, metrics }: Pick<Engine, 'storage' | 'metrics'>,
+  options: PruneAllOptions,
+): Promise<Deleted> {
   const { before, dryRun = false, signal, onProgress } = options
   const deleted: Deleted = { runs: 0, sessions: 0, bytes: 0 }
+  // What was not counted yet would keep the history of what is deleted.
+  if (!dryRun) await foldAll(metrics, signal)
   let after: string | undefined
   do {
     const pruned = await storage.prune({ before, limit: BATCH, after, dryRun })
@@ -51,7 +56,7 @@ export async function pruneAll(storage: Storage, options: PruneAllOptions): Prom
 }
 
 export interface RetentionOptions {
-  engine: { storage: Storage }
+  engine: Pick<Engine, 'storage' | 'metrics'>
   retentionSeconds: number
   now: () => Timestamp
   onSwept: (what: string, facts: Record<string, unknown>) => void
@@ -62,7 +67,7 @@ export interface RetentionOptions {
 export async function deleteOld(options: RetentionOptions): Promise<void> {
   const { engine, retentionSeconds, now, onSwept, signal } = options
   const before = addSeconds(now(), -retentionSeconds)
-  const deleted = await pruneAll(engine.storage, { before, signal })
+  const deleted = await pruneAll(engine, { before, signal })
   if (Object.values(deleted).some((count) => count > 0)) {
     onSwept('kept long enough, deleted', { ...deleted })
   }

@@ -7,6 +7,7 @@ import type { Config } from '../config.ts'
 import type { Engine } from '../queue/engine.ts'
 import type { Timestamp } from '../queue/run.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
+import { foldAll } from './folding.ts'
 import { pause } from './pause.ts'
 import { deleteOld } from './retention.ts'
 import { watchSilence } from './silence.ts'
@@ -20,6 +21,9 @@ const PARENT_BATCH = 100
 const RUNNER_BATCH = 50
 /** A runner that has not confirmed a stop by then will not: it kills after some seconds. */
 const STOP_CONFIRM_SECONDS = 300
+
+/** How often what happened is added to the metrics' totals. */
+const FOLD_SECONDS = 10
 
 /** A heartbeat may be late by half its interval. */
 const GRACE_INTERVALS = 1.5
@@ -81,6 +85,8 @@ export function startSweeper(options: SweeperOptions): Sweeper {
       signal,
     ),
   ]
+  const { metrics } = options.engine
+  passes.push(every({ seconds: FOLD_SECONDS }, () => foldAll(metrics, signal), fail, signal))
   if (retentionSeconds !== null) {
     const keep = { ...options, retentionSeconds, signal }
     // Often enough that little is overdue, seldom enough that looking costs nothing.

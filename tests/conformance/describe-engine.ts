@@ -21,6 +21,7 @@ import { describeInsight } from './insight.ts'
 import { describeInsightRule } from './insight-rule.ts'
 import { describeLists } from './lists.ts'
 import { describeMaxPending } from './max-pending.ts'
+import { describeMetrics } from './metrics.ts'
 import { describeOnLost } from './on-lost.ts'
 import { describeOverview } from './overview.ts'
 import { describeOwnership } from './ownership.ts'
@@ -84,6 +85,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeInsightRule,
   describeOverview,
   describeChanges,
+  describeMetrics,
   describeConcurrency,
 ]
 

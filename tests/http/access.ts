@@ -92,6 +92,7 @@ const ROUTES: [route: string, outcomes: Outcomes, body?: object | undefined, que
   ['POST /runner/heartbeat', ITS_RUNNER, OF_RUNNER],
   ['GET /agents', RUNNER],
   ['GET /agents/:name', RUNNER],
+  ['GET /metrics', CLIENT],
   ['GET /runners', CLIENT_OR_RUNNER],
   ['GET /runners/:runner_id/explain', CLIENT_OR_RUNNER],
   ['DELETE /runners/:runner_id', ADMIN],

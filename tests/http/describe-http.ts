@@ -20,6 +20,7 @@ import { describeHistory } from './history.ts'
 import { describeLiveRuns } from './live-runs.ts'
 import { describeLiveSessions } from './live-sessions.ts'
 import { describeLostClients } from './lost-clients.ts'
+import { describeMetrics } from './metrics.ts'
 import { describePolls } from './polls.ts'
 import { describeRegistry } from './registry.ts'
 import { describeRemoval } from './removal.ts'
@@ -58,6 +59,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeSessionEvents,
   describeBadInput,
   describeDashboard,
+  describeMetrics,
 ]
 
 /** Apart, for a file of its own: these wait more than they work. */

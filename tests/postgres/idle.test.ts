@@ -30,18 +30,29 @@ const NOTHING: [string, (world: World, runner_id: string) => Promise<unknown>][]
     'a sweep of runners',
     ({ runners, clock }) => runners.removeLost(clock.ago(60), clock.now(), 10),
   ],
+  [
+    'a fold of what was folded, and a look at the metrics',
+    async ({ metrics, clock }) => {
+      await metrics.fold()
+      await metrics.read(clock.now())
+    },
+  ],
 ]
 
 it.each(NOTHING)('%s writes nothing', async (_, doNothing) => {
   const world = await openWorld(openFixture)
   const { runner_id } = await world.register()
   await world.add({ demands: { hostname: 'elsewhere', tags: [] } })
+  await world.metrics.fold()
   const shell = await openShell(world.fixture.opener.url)
   onTestFinished(() => shell.end())
   /** Each version of a row has a place and a maker of its own; a lock leaves its holder in xmax. */
   const versions = async () => {
     const rows: unknown[] = []
-    for (const table of ['runs', 'sessions', 'runners', 'run_events', 'runner_signals']) {
+    for (const table of [
+      ...['runs', 'sessions', 'runners', 'run_events', 'runner_signals'],
+      ...['counters', 'metrics_position'],
+    ]) {
       rows.push((await shell.query(`SELECT ctid, xmin, xmax FROM ${table} ORDER BY ctid`)).rows)
     }
     return rows

@@ -56,7 +56,9 @@ it('no operation scans a table that grows', async () => {
 
 const FILL = 8_000
 /** A list for people, which sorts all that is pending; and batches of some thousands, or as large as all this. */
-const READING_MUCH = ['pending', 'prune', 'overview.standing', 'overview.search']
+const READING_MUCH = [
+  ...['pending', 'prune', 'overview.standing', 'overview.search', 'metrics.read', 'metrics.fold'],
+]
 
 it.each([
   ['empty', false],

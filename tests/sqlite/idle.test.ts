@@ -55,6 +55,13 @@ const NOTHING: [string, (world: World, runner_id: string) => Promise<unknown>][]
       await storage.giveBack()
     },
   ],
+  [
+    'a fold of what was folded, and a look at the metrics',
+    async ({ metrics, clock }) => {
+      await metrics.fold()
+      await metrics.read(clock.now())
+    },
+  ],
 ]
 
 it.each(NOTHING)('%s writes nothing', async (_, doNothing) => {
@@ -62,6 +69,7 @@ it.each(NOTHING)('%s writes nothing', async (_, doNothing) => {
   const { runner_id } = await world.register()
   await world.add({ demands: { hostname: 'elsewhere', tags: [] } })
   await world.add({ available_at: world.clock.ahead(10) })
+  await world.metrics.fold()
   const Driver = await loadDriver()
   const watcher = new Driver(world.fixture.opener.url.slice('file:'.length))
   onTestFinished(() => void watcher.close())

@@ -72,6 +72,16 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
     step: /^SCAN tokens USING COVERING INDEX (tokens_token_hash_unique|sqlite_autoindex_tokens_1)$/,
     reason: 'reads only whether there is a first',
   },
+  {
+    operation: 'metrics.read',
+    step: /^SCAN (runners|counters)\b|^SCAN runs USING INDEX idx_runs_claim$/,
+    reason: 'runners and counters are few; of pending runs only the first is read: LIMIT 1',
+  },
+  ...['metrics.read', 'metrics.fold'].map((operation) => ({
+    operation,
+    step: /^USE TEMP B-TREE FOR GROUP BY$/,
+    reason: 'sorts as many events as one fold takes, or a reader looks through',
+  })),
   ...['tokens.list', 'tokens.revoke'].map((operation) => ({
     operation,
     step: /^SCAN tokens$|^USE TEMP B-TREE FOR ORDER BY$/,
@@ -81,7 +91,7 @@ const ALLOWED: { operation: string; step: RegExp; reason: string }[] = [
 
 /** Not tables: rows of the statement itself, and JSON values. */
 const TRANSIENT =
-  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|heads|edge|probed|looked|ancestors|given|looked_at|request|changes|sized|keys|wanted|\S+ VIRTUAL TABLE.*)$/
+  /^SCAN (\d+ )?(CONSTANT ROWS?|\(subquery-\d+\)|\d+-ROW VALUES CLAUSE|runner|offer|demanded|missing|heads|edge|probed|looked|ancestors|given|looked_at|request|changes|sized|batch|timed|head|keys|wanted|\S+ VIRTUAL TABLE.*)$/
 const TABLES =
   'runs|head|other|event|earlier|sessions|parent|child|counters|run_events|session_events|session_changes|callbacks|waiting|runner_signals|runners|tokens'
 const walks = (step: string) =>

@@ -36,7 +36,7 @@ it('the file does not grow from round to round of adding, ending and pruning', a
     await fill(world)
     filled.push(Number(bytes.get()))
     const before = world.clock.advance(1)
-    const deleted = await pruneAll(world.storage, { before, signal })
+    const deleted = await pruneAll(world, { before, signal })
     expect(deleted).toMatchObject({ runs: RUNS, sessions: RUNS })
     pruned.push(Number(bytes.get()))
   }

@@ -26,6 +26,7 @@ export async function everyOperation(world: World, during: During): Promise<void
   await storageOperations(world, during)
   await insightOperations(world, during)
   await overviewOperations(world, during)
+  await metricsOperations(world, during)
 }
 
 let urgency = 100
@@ -225,4 +226,13 @@ async function overviewOperations(world: World, during: During): Promise<void> {
   await during('overview.activity', () => overview.activity(clock.ago(300), 60, 10))
   const search = { agent_name: 'x', text: 'x', limit: 2 }
   await during('overview.search', () => overview.search(search))
+}
+
+async function metricsOperations(world: World, during: During): Promise<void> {
+  const { metrics, sessions, clock } = world
+  const { run } = await bring(world, 'completed')
+  await world.add({ demands })
+  await sessions.delete(run.session_id)
+  await during('metrics.read', () => metrics.read(clock.now()))
+  await during('metrics.fold', () => metrics.fold())
 }

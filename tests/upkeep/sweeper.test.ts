@@ -148,14 +148,14 @@ test('a failure is told once, again for another cause, and again after it went w
 })
 
 test('what was kept long enough goes, in as many pieces as it takes', async () => {
-  const { add, runs, clock, storage } = await openWorld(openFixture)
+  const { add, runs, clock, storage, metrics } = await openWorld(openFixture)
   const stop = async () => runs.stop((await add()).run_id, clock.now())
   await Promise.all(Array.from({ length: 500 }, stop))
   clock.advance(8 * DAY)
   await stop()
   const told: unknown[] = []
   await deleteOld({
-    engine: { storage },
+    engine: { storage, metrics },
     retentionSeconds: 7 * DAY,
     now: clock.now,
     onSwept: (_, facts) => told.push(facts),

@@ -67,7 +67,7 @@ async function prune(
   })
   try {
     const { signal } = new AbortController()
-    return await pruneAll(engine.storage, { ...what, signal, onProgress: show })
+    return await pruneAll(engine, { ...what, signal, onProgress: show })
   } finally {
     progress.clear()
     await engine.close()

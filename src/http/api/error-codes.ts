@@ -42,6 +42,7 @@ export const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   token_not_found: 'There is no such token',
   token_required: 'No token was sent, and one is needed',
   too_many_connections: 'As many connections are open as may be: try again in a moment',
+  metrics_behind: 'More happened than was counted yet: try again in a moment',
   too_many_waiting: 'As many requests wait as may: try again later',
   unknown_event_id: 'The id is of no event that was told here: begin anew',
   unmatchable: 'No runner that is online could take the run now, and it asked to be refused then',

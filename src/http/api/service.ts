@@ -13,6 +13,13 @@ export const SERVICE = describeRoutes({
       },
     },
   },
+  'GET /metrics': {
+    summary: 'Read the metrics',
+    description:
+      'For Prometheus, in its text format. What is counted of the queue is the same on every server process of it; what is of the process itself begins with `runqueue_process_`.',
+    answers: { 200: { description: 'The metrics', contentType: 'text/plain' } },
+    errors: ['metrics_behind'],
+  },
   'GET /openapi.json': {
     summary: 'Read this description',
     answers: {

@@ -1,0 +1,196 @@
+/**
+ * The metrics: the sum of run_events, folded into `counters` bit by bit. `metrics_event_id` tells how
+ * far; the events that follow are added by whoever reads, in the same statement.
+ */
+import { sql } from 'drizzle-orm'
+import {
+  bucketCase,
+  countersOf,
+  FOLD_LIMIT,
+  GROUPS_SEEN_LIMIT,
+  type Metrics,
+  type Tally,
+  totalsOf,
+  UNFOLDED_LIMIT,
+  type WaitingGroup,
+} from '../queue/metrics.ts'
+import { TERMINAL_STATUSES } from '../queue/run.ts'
+import type { CommitLane } from './commit-lane.ts'
+import type { Orm } from './database.ts'
+import { counters, runEvents, runners, runs } from './schema.ts'
+import { param } from './statements.ts'
+
+const folded = sql`(SELECT value FROM ${counters} WHERE name = 'metrics_event_id')`
+const newest = sql`(SELECT max(event_id) FROM ${runEvents})`
+const endsOfAttempts = sql.raw(['pending', ...TERMINAL_STATUSES].map((word) => `'${word}'`).join())
+
+/** Events of the same run before the one at hand. */
+const earlier = sql`${runEvents} AS earlier
+  WHERE earlier.run_seq = batch.run_seq AND earlier.event_id < batch.event_id`
+
+/**
+ * The first `limit` events that are not folded, alike ones together. What a claim's run waited counts
+ * from when it could be claimed; what an attempt ran for, from the start that was reported of it.
+ */
+const unfolded = sql`(
+  WITH
+    batch AS MATERIALIZED (
+      SELECT event_id, run_seq, at, from_status, to_status, cause
+      FROM ${runEvents} WHERE event_id > ${folded}
+      ORDER BY event_id LIMIT ${param('limit')}),
+    began AS (
+      SELECT *, CASE
+        WHEN to_status = 'claimed' THEN coalesce(
+          (SELECT at FROM ${earlier} AND to_status = 'pending' AND cause IS NOT 'demands_changed'
+           ORDER BY earlier.event_id DESC LIMIT 1),
+          (SELECT created_at FROM ${runs} WHERE seq = batch.run_seq))
+        WHEN from_status IN ('running', 'stopping') AND to_status IN (${endsOfAttempts}) THEN
+          (SELECT iif(to_status = 'running', at, NULL)
+           FROM ${earlier} AND to_status IN ('claimed', 'running') AND from_status <> to_status
+           ORDER BY earlier.event_id DESC LIMIT 1)
+        END AS since
+      FROM batch),
+    -- Materialized: else all of this is done anew for each bucket that it is compared with.
+    timed AS MATERIALIZED (
+      SELECT *, max(0, round((julianday(at) - julianday(since)) * 86400000)) AS ms FROM began)
+  SELECT from_status, to_status, cause IS 'attempt_failed' AS failed,
+    ${sql.raw(bucketCase('ms'))} AS bucket,
+    count(*) AS count, sum(ms) AS milliseconds, max(event_id) AS last
+  FROM timed GROUP BY 1, 2, 3, 4)`
+
+const claimable = sql`${runs} INDEXED BY idx_runs_claim
+  WHERE status = 'pending' AND available_at IS NULL`
+const inOrder = sql`ORDER BY demand_key, priority DESC, created_at LIMIT 1`
+
+/** The head of each priority of each demand: a hop in the claim's index for each. */
+const heads = sql`(
+  WITH RECURSIVE head(seq) AS (
+    SELECT (SELECT seq FROM ${claimable} ${inOrder})
+    UNION ALL
+    SELECT coalesce(
+      (SELECT seq FROM ${claimable} AND demand_key = found.demand_key
+         AND priority < found.priority ${inOrder}),
+      (SELECT seq FROM ${claimable} AND demand_key > found.demand_key ${inOrder}))
+    FROM head JOIN ${runs} AS found ON found.seq = head.seq
+    LIMIT ${sql.raw(String(GROUPS_SEEN_LIMIT))})
+  SELECT seq FROM head)`
+
+type Reading = Tally & { name: string | null; value: number }
+
+export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
+  const isBehind = orm
+    .select({ behind: sql<number>`coalesce(${newest}, 0) > ${folded}` })
+    .from(sql`(SELECT 1)`)
+    .prepare()
+
+  const tally = orm
+    .select({
+      from_status: sql<Tally['from_status']>`from_status`,
+      to_status: sql<Tally['to_status']>`to_status`,
+      failed: sql<number>`failed`,
+      bucket: sql<number | null>`bucket`,
+      count: sql<number>`count`,
+      milliseconds: sql<number>`milliseconds`,
+      last: sql<number>`last`,
+    })
+    .from(unfolded)
+    .prepare()
+
+  const advance = orm
+    .update(counters)
+    .set({ value: param('last') })
+    .where(sql`name = 'metrics_event_id' AND value < ${param('last')}`)
+    .returning({ name: counters.name })
+    .prepare()
+
+  const grow = orm
+    .insert(counters)
+    .values({ name: param('name'), value: param('value') })
+    .onConflictDoUpdate({ target: counters.name, set: { value: sql`value + excluded.value` } })
+    .prepare()
+
+  // Of runs that were deleted meanwhile: they stayed until they were folded. The newest event stays,
+  // so that ids do not come back; so it is looked at again, as the one that was folded last. (With a
+  // plus, which keeps SQLite from seeking by that bound.)
+  const forget = orm
+    .delete(runEvents)
+    .where(
+      sql`run_seq IN (
+          SELECT run_seq FROM ${runEvents} AS gone
+          WHERE event_id >= ${param('before')} AND event_id <= ${param('last')}
+            AND NOT EXISTS (SELECT 1 FROM ${runs} WHERE seq = gone.run_seq)
+            AND NOT EXISTS (
+              SELECT 1 FROM ${runEvents} AS later
+              WHERE later.run_seq = gone.run_seq AND later.event_id > ${param('last')}))
+        AND +event_id < ${newest}`,
+    )
+    .prepare()
+
+  const position = orm
+    .select({ event_id: sql<number>`${folded}` })
+    .from(sql`(SELECT 1)`)
+    .prepare()
+
+  const readTotals = orm
+    .select({
+      name: sql<string | null>`name`,
+      value: sql<number>`value`,
+      from_status: sql<Tally['from_status']>`from_status`,
+      to_status: sql<Tally['to_status']>`to_status`,
+      failed: sql<number>`failed`,
+      bucket: sql<number | null>`bucket`,
+      count: sql<number>`count`,
+      milliseconds: sql<number>`milliseconds`,
+    })
+    .from(sql`(
+      SELECT name, value, NULL AS from_status, NULL AS to_status, NULL AS failed, NULL AS bucket,
+        NULL AS count, NULL AS milliseconds
+      FROM ${counters} WHERE name GLOB 'metrics_*'
+      UNION ALL
+      SELECT NULL, 0, from_status, to_status, failed, bucket, count, milliseconds FROM ${unfolded})`)
+    .prepare()
+
+  const readHeads = orm
+    .select({ demands: runs.demands, since: runs.updated_at })
+    .from(runs)
+    .where(sql`seq IN ${heads}`)
+    .prepare()
+
+  const countRunners = orm
+    .select({
+      online: sql<number>`count(*) FILTER (WHERE last_heartbeat > ${param('stale_before')})`,
+      stale: sql<number>`count(*) FILTER (WHERE last_heartbeat <= ${param('stale_before')})`,
+    })
+    .from(runners)
+    .prepare()
+
+  function fold(): { events: number } {
+    const tallies = tally.all({ limit: FOLD_LIMIT })
+    const last = Math.max(0, ...tallies.map((each) => each.last))
+    const before = position.get()?.event_id ?? 0
+    if (!advance.get({ last })) return { events: 0 }
+    for (const { name, value } of countersOf(tallies)) grow.run({ name, value })
+    forget.run({ before, last })
+    return { events: eventsIn(tallies) }
+  }
+
+  return {
+    fold: async () => (isBehind.get()?.behind ? await lane.write(fold) : { events: 0 }),
+
+    async read(stale_before) {
+      const rows: Reading[] = readTotals.all({ limit: UNFOLDED_LIMIT + 1 })
+      const tallies = rows.filter(({ name }) => name === null)
+      const kept = rows.flatMap(({ name, value }) => (name === null ? [] : [{ name, value }]))
+      return {
+        totals:
+          eventsIn(tallies) > UNFOLDED_LIMIT ? null : totalsOf([...kept, ...countersOf(tallies)]),
+        waiting: readHeads.all() satisfies WaitingGroup[],
+        runners: countRunners.get({ stale_before }) ?? { online: 0, stale: 0 },
+        commits: lane.commits,
+      }
+    },
+  }
+}
+
+const eventsIn = (tallies: readonly Tally[]): number =>
+  tallies.reduce((sum, { count }) => sum + count, 0)
