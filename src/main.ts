@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import { openEngine } from './engine.ts'
 import { createApp } from './http/app.ts'
 import { isLoopback } from './http/loopback.ts'
+import { serveRequests } from './http/requests.ts'
 import { closeServer, createHttpServer, silentConnections } from './http/server.ts'
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
@@ -52,14 +53,15 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       config,
       now,
       closing: closing.signal,
-      onError(error, { method, path }) {
+      log,
+      onError(error, { method, path, request_id }) {
         const facts = seldom(error)
-        if (facts) log.error({ err: error, method, path, ...facts }, 'request failed')
+        if (facts) log.error({ request_id, err: error, method, path, ...facts }, 'request failed')
         if (isDatabaseTrouble(error)) sweeper?.excuseSilence()
       },
     })
     const { maxConnections } = config
-    const server = createHttpServer(app, {
+    const server = createHttpServer(serveRequests(app, log), {
       maxConnections,
       onTooMany: () => log.warn({ maxConnections }, 'too many connections: new ones are refused'),
     })

@@ -6,6 +6,7 @@ import { ACCESS, type Access } from './access.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError, wwwAuthenticate } from './errors.ts'
 import { isLoopback } from './loopback.ts'
+import { note } from './requests.ts'
 
 /**
  * Mounts routes behind the table. Each handler is wrapped by itself: a middleware would put Hono's
@@ -20,14 +21,16 @@ export function mount(app: Hono<Env>, path: string, routes: Hono<Env>, deps: Dep
     at.on(
       method,
       below,
-      access === 'open' ? handler : guarded(handler as Handler<Env>, access, deps),
+      access === 'open' ? handler : guarded(handler as Handler<Env>, name, access, deps),
     )
   }
 }
 
 const guarded =
-  (handler: Handler<Env>, access: Access, deps: Deps): Handler<Env> =>
+  (handler: Handler<Env>, route: string, access: Access, deps: Deps): Handler<Env> =>
   async (c, next) => {
+    const run_id = c.req.param('run_id')
+    note(c, run_id === undefined ? { route } : { route, run_id })
     // Read as the handler reads it, so that both mean the same where it is given twice.
     const wanted = access.self && c.req.query()['self'] === 'true' ? access.self : access
     c.set('caller', await admit(c, wanted, deps))

@@ -4,6 +4,7 @@ import type { Engine } from '../queue/engine.ts'
 import type { Terms } from '../queue/insight.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'
+import type { Log, RequestFacts } from './requests.ts'
 import type { StreamLimits } from './sse-stream.ts'
 
 /** What the routes work with. Time comes from here, so that tests decide it. */
@@ -30,7 +31,15 @@ export interface Deps {
   /** Aborted when the server is asked to leave: whoever waits gets an answer at once. */
   closing: AbortSignal
   /** An error that is nobody's mistake but ours. */
-  onError: (error: unknown, request: { method: string; path: string }) => void
+  onError: (error: unknown, request: FailedRequest) => void
+  /** Is told of what this process changes, and of requests. */
+  log: Log
+}
+
+export interface FailedRequest {
+  method: string
+  path: string
+  request_id?: string | undefined
 }
 
 /** How long this service waits, as explanations state it. */
@@ -41,7 +50,7 @@ export const termsOf = ({ config }: Deps): Terms => ({
 })
 
 export interface Env {
-  Bindings: Partial<HttpBindings>
+  Bindings: Partial<HttpBindings> & { facts?: RequestFacts }
   Variables: {
     /** Whose token came with the request; null where none is needed. */
     caller: Caller | null

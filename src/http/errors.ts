@@ -2,7 +2,7 @@
 import type { Context } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { QueueError, type QueueErrorCode } from '../queue/errors.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Env } from './deps.ts'
 
 const QUEUE_STATUS = {
   session_id_required: 400,
@@ -117,11 +117,11 @@ function headersOf({ code, facts }: QueueError): Record<string, string> {
   return STATUS[code] >= 500 ? { 'Retry-After': RETRY_AFTER_SECONDS } : {}
 }
 
-export function errorAnswer(error: Error, c: Context, onError: Deps['onError']): Response {
+export function errorAnswer(error: Error, c: Context<Env>, onError: Deps['onError']): Response {
   if (error instanceof QueueError) {
     const status = STATUS[error.code]
     // A full queue is what its bound is for.
-    if (status >= 500 && error.code !== 'queue_full') onError(error, c.req)
+    if (status >= 500 && error.code !== 'queue_full') onError(error, requestOf(c))
     const { code, message, facts } = error
     const detail = code === 'duplicate_runner' ? { error: code, message, ...facts } : message
     return c.json({ detail, code, message }, status, headersOf(error))
@@ -130,9 +130,14 @@ export function errorAnswer(error: Error, c: Context, onError: Deps['onError']):
     const { status, code, message, detail, headers } = error
     return c.json({ detail, code, message }, status, { ...headers })
   }
-  onError(error, c.req)
+  onError(error, requestOf(c))
   const message = 'Internal Server Error'
   return c.json({ detail: message, code: 'internal_error', message }, 500)
+}
+
+function requestOf(c: Context<Env>) {
+  const { method, path } = c.req
+  return { method, path, request_id: c.env?.facts?.request_id }
 }
 
 export function notFoundAnswer(c: Context): Response {

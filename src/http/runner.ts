@@ -10,12 +10,13 @@ import { RUNNER } from './api/runner.ts'
 import { pathId, readBody, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
-import { type Polls, poll } from './poll.ts'
+import { type Poll, type PollAnswer, type Polls, poll } from './poll.ts'
+import { note, tell } from './requests.ts'
 import { type registerBody, type reportBody, WAIT_SECONDS_MAX } from './schemas.ts'
 import { claimedRunView } from './views.ts'
 
 export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
-  const { engine, config, now, onError } = deps
+  const { engine, config, now, log, onError } = deps
   const app = new Hono<Env>()
 
   app.post('/register', async (c) => {
@@ -23,6 +24,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     const at = now()
     const staleBefore = addSeconds(at, -config.staleThresholdSeconds)
     const { runner_id } = await engine.runners.register(runner, at, staleBefore, c.get('caller'))
+    tell(c, log, 'runner registered', { runner_id, hostname: runner.hostname })
     return c.json({
       runner_id,
       poll_endpoint: '/runner/runs',
@@ -37,7 +39,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     const signal = () => c.req.raw.signal
     const caller = c.get('caller')
     const request = { runner_id, caller, limit: 1, claim_key: null, waitSeconds, signal }
-    const answer = await poll(deps, polls, request)
+    const answer = await answerPoll(c, request)
     // Existing runners look whether a key is there, not what it holds: others stay absent.
     switch (answer.kind) {
       case 'nothing':
@@ -60,7 +62,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       c,
       RUNNER['POST /runner/runs/claim'].body,
     )
-    const answer = await poll(deps, polls, {
+    const answer = await answerPoll(c, {
       runner_id,
       caller: c.get('caller'),
       limit: limit ?? 1,
@@ -81,6 +83,20 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     })
   })
 
+  async function answerPoll(c: Context<Env>, request: Poll): Promise<PollAnswer> {
+    const { runner_id } = request
+    note(c, { runner_id })
+    const answer = await poll(deps, polls, request)
+    if (answer.kind === 'nothing') note(c, { vain: true })
+    if (answer.kind === 'deregistered') tell(c, log, 'runner removed', { runner_id })
+    if (answer.kind === 'runs') {
+      for (const { run_id, attempt } of answer.runs) {
+        tell(c, log, 'run claimed', { run_id, runner_id, attempt })
+      }
+    }
+    return answer
+  }
+
   /** A client that is gone must not swallow a run: what it claimed goes back at once. */
   async function releaseIfLost(c: Context<Env>, runs: ClaimedRun[]): Promise<void> {
     if (runs.length === 0) return
@@ -89,6 +105,8 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       await Promise.all(
         runs.map(({ run_id, claim_token }) => engine.runs.release(run_id, claim_token, at)),
       )
+      const run_ids = runs.map(({ run_id }) => run_id)
+      tell(c, log, 'claims released: their runner was gone', { run_ids })
     }
     const { incoming, outgoing } = c.env ?? {}
     if (outgoing ? outgoing.destroyed : c.req.raw.signal.aborted) {
@@ -101,11 +119,17 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     })
   }
 
+  function reported(c: Context<Env>, what: string): void {
+    const { run_id, runner_id } = c.env?.facts ?? {}
+    tell(c, log, what, { run_id, runner_id })
+  }
+
   app.post('/runs/:run_id/started', async (c) => {
     const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/started'].body, {
       lenient: true,
     })
     await engine.runs.start(report(c, body), now())
+    reported(c, 'run started')
     return c.json({ ok: true })
   })
 
@@ -120,6 +144,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       ...report(c, body),
     }
     await engine.runs.complete(completion, now())
+    reported(c, 'run completed')
     return c.json({ ok: true })
   })
 
@@ -128,6 +153,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       lenient: true,
     })
     await engine.runs.fail({ error: body.error, ...report(c, body) }, now())
+    reported(c, 'run failed')
     return c.json({ ok: true })
   })
 
@@ -136,6 +162,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       lenient: true,
     })
     await engine.runs.confirmStop(report(c, body), now())
+    reported(c, 'run stopped')
     return c.json({ ok: true })
   })
 
@@ -153,11 +180,13 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       )
     }
     await engine.sessions.report(session_id, runner_id, status, now(), c.get('caller'))
+    tell(c, log, `session ${status}`, { session_id, runner_id })
     return c.json({ ok: true })
   })
 
   app.post('/heartbeat', async (c) => {
     const { runner_id } = await readBody(c, RUNNER['POST /runner/heartbeat'].body)
+    note(c, { runner_id })
     await engine.runners.heartbeat(runner_id, now(), c.get('caller'))
     return c.json({ ok: true })
   })
@@ -167,6 +196,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
 
 function report(c: Context<Env>, body: z.output<typeof reportBody>): Report {
   const { runner_id, claim_token } = body
+  note(c, { runner_id })
   return {
     run_id: pathId(c, 'run_id'),
     runner_id,

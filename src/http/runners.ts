@@ -4,10 +4,11 @@ import { LIST_LIMIT } from '../queue/run-queue.ts'
 import { RUNNERS } from './api/runners.ts'
 import { pathId, readQuery } from './body.ts'
 import { type Deps, type Env, termsOf } from './deps.ts'
+import { tell } from './requests.ts'
 import { runnerView } from './views.ts'
 
 export function runnersRoutes(deps: Deps): Hono<Env> {
-  const { engine, config, now } = deps
+  const { engine, config, now, log } = deps
   const app = new Hono<Env>()
 
   app.get('/', async (c) => {
@@ -28,9 +29,11 @@ export function runnersRoutes(deps: Deps): Hono<Env> {
     const { self } = readQuery(c, RUNNERS['DELETE /runners/:runner_id'].query)
     if (self === 'true') {
       await engine.runners.remove(runner_id, now(), c.get('caller'))
+      tell(c, log, 'runner removed', { runner_id })
       return c.json({ ok: true, message: 'Runner deregistered', initiated_by: 'self' })
     }
     await engine.runners.deregister(runner_id, now())
+    tell(c, log, 'runner marked for removal', { runner_id })
     return c.json({
       ok: true,
       message: 'Runner marked for deregistration',

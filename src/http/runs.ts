@@ -9,12 +9,13 @@ import { RUNS } from './api/runs.ts'
 import { pathId, readBody, readHeaders, readQuery } from './body.ts'
 import { type Deps, type Env, termsOf } from './deps.ts'
 import { newRun } from './new-run.ts'
+import { tell } from './requests.ts'
 import type { RunEnds } from './run-ends.ts'
 import { WAIT_SECONDS_MAX } from './schemas.ts'
 import { runView } from './views.ts'
 
 export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
-  const { engine, config, now } = deps
+  const { engine, config, now, log } = deps
   const { noMatchTimeoutSeconds } = config
   const app = new Hono<Env>()
 
@@ -38,6 +39,8 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
     const at = now()
     const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey })
     const added = await engine.runs.add(run, at, boundsOf(c, at))
+    const { run_id, session_id } = added.run
+    if (added.created) tell(c, log, 'run added', { run_id, session_id })
     return c.json(addedView(added), added.created ? 201 : 200)
   })
 
@@ -52,6 +55,7 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
       at,
       boundsOf(c, at),
     )
+    tell(c, log, 'runs added', { run_ids: added.map(({ run: { run_id } }) => run_id) })
     return c.json({ runs: added.map(addedView) }, 201)
   })
 
@@ -89,6 +93,8 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
     const run_id = pathId(c, 'run_id')
     const { run, outcome, session_status } = await engine.runs.stop(run_id, now(), c.get('caller'))
     const answer = { ok: true, run_id, session_id: run.session_id }
+    if (outcome === 'cancelled') tell(c, log, 'run stopped, nobody had taken it', { run_id })
+    if (outcome === 'requested') tell(c, log, 'stop of a run requested', { run_id })
     switch (outcome) {
       case 'cancelled':
         return c.json({ ...answer, status: 'stopped', message: 'Run cancelled before execution' })
@@ -105,7 +111,10 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
 
   app.post('/:run_id/retry', async (c) => {
     const at = now()
-    const added = await engine.runs.retry(pathId(c, 'run_id'), newRunId(), at, boundsOf(c, at))
+    const retry_of = pathId(c, 'run_id')
+    const added = await engine.runs.retry(retry_of, newRunId(), at, boundsOf(c, at))
+    const { run_id, session_id } = added.run
+    tell(c, log, 'run added', { run_id, session_id, retry_of })
     return c.json(addedView(added), 201)
   })
 

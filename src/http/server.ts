@@ -2,8 +2,8 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
-import { createAdaptorServer } from '@hono/node-server'
-import type { App } from './app.ts'
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
+import type { serveRequests } from './requests.ts'
 
 export interface HttpServerOptions {
   maxConnections: number
@@ -37,14 +37,17 @@ const CLOSE_DEADLINE_MS = 10_000
 const SURPLUS = 1_000
 
 /** Connections beyond the maximum get 503 for what they ask first, and are closed. */
-export function createHttpServer(app: App, options: HttpServerOptions): Server {
+export function createHttpServer(
+  answer: ReturnType<typeof serveRequests>,
+  options: HttpServerOptions,
+): Server {
   const { maxConnections, onTooMany, timeouts = TIMEOUTS } = options
   const surplus = new WeakSet<Socket>()
   const server = createAdaptorServer({
     fetch: (request, env) =>
       'incoming' in env && surplus.has(env.incoming.socket as Socket)
         ? tooManyConnections()
-        : app.fetch(request, env),
+        : answer(request, env as HttpBindings),
     serverOptions: timeouts,
   }) as Server
   server.maxConnections = maxConnections + SURPLUS

@@ -7,9 +7,10 @@ import { SESSIONS } from './api/sessions.ts'
 import { pathId, readBody, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
+import { tell } from './requests.ts'
 import { sessionView } from './views.ts'
 
-export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
+export function sessionRoutes({ engine, now, log }: Deps): Hono<Env> {
   const { sessions } = engine
   const app = new Hono<Env>()
 
@@ -80,13 +81,20 @@ export function sessionRoutes({ engine, now }: Deps): Hono<Env> {
     return c.json({ ok: true, session: sessionView(session) })
   })
 
-  app.post('/:session_id/stop', async (c) =>
-    c.json(stopAnswer(await sessions.stop(pathId(c, 'session_id'), now(), c.get('caller')))),
-  )
+  app.post('/:session_id/stop', async (c) => {
+    const session_id = pathId(c, 'session_id')
+    const stop = await sessions.stop(session_id, now(), c.get('caller'))
+    const { run_id, outcome } = stop
+    if (outcome === 'cancelled' || outcome === 'requested') {
+      tell(c, log, `stop of a session ${outcome}`, { session_id, ...(run_id && { run_id }) })
+    }
+    return c.json(stopAnswer(stop))
+  })
 
   app.delete('/:session_id', async (c) => {
     const session_id = pathId(c, 'session_id')
     const deleted = await sessions.delete(session_id)
+    tell(c, log, 'session deleted', { session_id, ...deleted })
     return c.json({ ok: true, session_id, deleted: { session: true, ...deleted } })
   })
 

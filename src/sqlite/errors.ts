@@ -32,8 +32,10 @@ export function translate(error: unknown): unknown {
     )
   }
   const reason = error instanceof Error ? error.message : String(error)
+  // JSON was checked when it was stored.
+  const found = reason === 'malformed JSON' ? 'SQLITE_CORRUPT' : code
   for (const [codes, words] of UNAVAILABLE) {
-    if (!codes.test(code)) continue
+    if (!codes.test(found)) continue
     return new QueueError('database_unavailable', `${words} (${reason})`, { cause: error })
   }
   return error

@@ -19,6 +19,7 @@ import { describeGeneral } from './general.ts'
 import { describeHistory } from './history.ts'
 import { describeLiveRuns } from './live-runs.ts'
 import { describeLiveSessions } from './live-sessions.ts'
+import { describeLogs } from './logs.ts'
 import { describeLostClients } from './lost-clients.ts'
 import { describeMetrics } from './metrics.ts'
 import { describePolls } from './polls.ts'
@@ -60,6 +61,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeBadInput,
   describeDashboard,
   describeMetrics,
+  describeLogs,
 ]
 
 /** Apart, for a file of its own: these wait more than they work. */

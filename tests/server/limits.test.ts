@@ -19,7 +19,11 @@ async function listening(options: Partial<HttpServerOptions> = {}): Promise<stri
     await new Promise((resolve) => setTimeout(resolve, 600))
     return c.text('hello')
   })
-  const server = createHttpServer(app, { maxConnections: 100, onTooMany: () => {}, ...options })
+  const server = createHttpServer(app.fetch, {
+    maxConnections: 100,
+    onTooMany: () => {},
+    ...options,
+  })
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()

@@ -1,6 +1,8 @@
 /** The file is locked, damaged or gone bad: what servers say, and that they go on. */
+
 import { closeSync, openSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import pino from 'pino'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseConfig } from '../../src/config.ts'
 import { createApp } from '../../src/http/app.ts'
@@ -52,6 +54,7 @@ describe('another process holds the write lock', () => {
       now: () => timestamp(new Date()),
       closing: new AbortController().signal,
       onError: () => {},
+      log: pino({ level: 'silent' }),
     })
     const add = async () => {
       const headers = { 'content-type': 'application/json' }

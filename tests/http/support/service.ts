@@ -2,10 +2,12 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
+import pino from 'pino'
 import { afterAll, expect, onTestFinished } from 'vitest'
 import { type App, createApp } from '../../../src/http/app.ts'
 import type { Deps } from '../../../src/http/deps.ts'
+import { serveRequests } from '../../../src/http/requests.ts'
 import type { ClaimedRunView, RunView } from '../../../src/http/views.ts'
 import type { Engine } from '../../../src/queue/engine.ts'
 import type { Session } from '../../../src/queue/session.ts'
@@ -41,6 +43,8 @@ export interface Service extends Api {
   clock: Clock
   /** What a person would find in the log; a test fails if it leaves something here. */
   errors: unknown[]
+  /** What the log was told. */
+  lines: LogLine[]
   /**
    * Begins something that polls, and resolves when the poll has looked in vain and waits, which
    * nothing in the API tells. The answer is in an object, since it is not yet to be awaited.
@@ -69,7 +73,10 @@ export interface Service extends Api {
   everything(): Promise<unknown>
 }
 
+export type LogLine = Record<string, unknown> & { msg: string; level: number }
+
 interface ServiceOptions {
+  logLevel?: string
   config?: Partial<Deps['config']>
   streamLimits?: Deps['streamLimits']
   /** Puts something between the API and the engine. */
@@ -129,6 +136,11 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
   const engine = await fixture.open()
   const { engine: observed, waiting } = observeLooks(options.wrap?.(engine) ?? engine)
   const errors: unknown[] = []
+  const lines: LogLine[] = []
+  const log = pino(
+    { level: options.logLevel ?? 'trace', base: null },
+    { write: (line) => lines.push(JSON.parse(line)) },
+  )
   const closing = new AbortController()
   const app = createApp({
     engine: observed,
@@ -137,8 +149,12 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
     now: clock.now,
     closing: closing.signal,
     onError: (error) => errors.push(error),
+    log,
   })
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server
+  const answer = serveRequests(app, log)
+  const server = createAdaptorServer({
+    fetch: (request, env) => answer(request, env as HttpBindings),
+  }) as Server
   const undescribed = observeAnswers(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -168,7 +184,7 @@ async function serve(given: Surroundings, options: ServiceOptions = {}): Promise
   return {
     ...api,
     ...stepsOf(api),
-    ...{ url, app, server, engine, clock, errors, waiting, close, closing: closing.signal },
+    ...{ url, app, server, engine, clock, errors, lines, waiting, close, closing: closing.signal },
     another: (others) => serve(given, others),
     leave: () => closing.abort(),
   }
