@@ -5,6 +5,6 @@ import pretty from 'pino-pretty'
 export function createLog(level: string): Logger {
   const stream = process.stderr.isTTY
     ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' })
-    : pino.destination({ dest: 2, sync: true })
+    : pino.destination({ dest: 2, sync: false })
   return pino({ level }, stream)
 }
