@@ -9,6 +9,7 @@ import { serveRequests } from './http/requests.ts'
 import { closeServer, createHttpServer, silentConnections } from './http/server.ts'
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
+import { type Tracing, wantsTraces } from './tracing/tracing.ts'
 import { type Sweeper, startSweeper } from './upkeep/sweeper.ts'
 import { isDatabaseTrouble, seldomOfEachTrouble } from './upkeep/trouble.ts'
 
@@ -34,6 +35,7 @@ class ListenError extends Error {
 
 /** @throws DatabaseOpenError, ListenError */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
+  const tracing = await tracingOf(process.env, log)
   const engine = await openEngine({
     url: config.databaseUrl,
     durability: config.durability,
@@ -61,7 +63,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       },
     })
     const { maxConnections } = config
-    const server = createHttpServer(serveRequests(app, log), {
+    const server = createHttpServer(serveRequests(app, log, tracing), {
       maxConnections,
       onTooMany: () => log.warn({ maxConnections }, 'too many connections: new ones are refused'),
     })
@@ -84,12 +86,20 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         await closeServer(server, silent)
         await swept
         await engine.close()
+        await tracing?.close()
       },
     }
   } catch (error) {
     await engine.close()
     throw error
   }
+}
+
+/** OpenTelemetry is loaded only where its variables ask for it. */
+async function tracingOf(environment: NodeJS.ProcessEnv, log: Logger): Promise<Tracing | null> {
+  if (!wantsTraces(environment)) return null
+  const { startTracing } = await import('./tracing/otel.ts')
+  return await startTracing(environment, (what) => log.warn({ what }, 'tracing'))
 }
 
 /** Before anything listens: without a token nobody who can reach it could be refused. */

@@ -36,7 +36,7 @@ export interface Deps {
   log: Log
 }
 
-export interface FailedRequest {
+interface FailedRequest {
   method: string
   path: string
   request_id?: string | undefined

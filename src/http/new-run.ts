@@ -9,6 +9,8 @@ import { type AddRunBody, DELAY_SECONDS_MAX } from './schemas.ts'
 interface Options {
   noMatchTimeoutSeconds: number
   idempotencyKey?: string | undefined
+  /** The trace context that the run is added in. */
+  traceparent?: string | null
   /** Where in the request the run stands. */
   place?: Fault['loc']
 }
@@ -39,6 +41,7 @@ export function newRun(body: AddRunBody, now: Timestamp, options: Options): NewR
     available_at: availableAt(body, now, place),
     timeout_seconds: body.timeout_seconds ?? options.noMatchTimeoutSeconds,
     reject_if_unmatchable: body.reject_if_unmatchable ?? false,
+    traceparent: options.traceparent ?? null,
     idempotency: key ? { key, fingerprint: fingerprint(body) } : null,
   }
 }

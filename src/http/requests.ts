@@ -1,10 +1,12 @@
 /**
  * What is known of each request while it is answered, for the log and for traces: its id, and whom
- * and what it is about. Never what it says: prompts, results and tokens are in no line.
+ * and what it is about. Never what it says: prompts, results and tokens are in no line and no span.
  */
 import { randomUUID } from 'node:crypto'
 import type { Context } from 'hono'
 import type { Logger } from 'pino'
+import { parseTraceparent } from '../queue/traceparent.ts'
+import type { RequestSpan, Tracing } from '../tracing/tracing.ts'
 import type { App } from './app.ts'
 import type { Env } from './deps.ts'
 
@@ -18,6 +20,8 @@ export interface RequestFacts {
   runner_id?: string
   /** A poll that found nothing, which there are without end. */
   vain?: boolean
+  /** Where requests are traced. */
+  span?: RequestSpan
 }
 
 type Bindings = Env['Bindings']
@@ -25,8 +29,8 @@ type Bindings = Env['Bindings']
 /** Letters and what ids are made of: nothing that could be taken for something else in a log. */
 const SANE_ID = /^[\w.:/+=@-]{1,128}$/
 
-/** Answers requests, each with its id, and tells the log of them. */
-export function serveRequests(app: App, log: Log) {
+/** Answers requests, each with its id, and tells the log and the traces of them. */
+export function serveRequests(app: App, log: Log, tracing: Tracing | null = null) {
   return (request: Request, env: Bindings): Response | Promise<Response> => {
     const given = env.incoming?.headers['x-request-id']
     const request_id = typeof given === 'string' && SANE_ID.test(given) ? given : randomUUID()
@@ -34,18 +38,32 @@ export function serveRequests(app: App, log: Log) {
     env.facts = facts
     // On Node's own answer, which all go out by, refused ones too.
     env.outgoing?.setHeader('x-request-id', request_id)
-    if (!log.isLevelEnabled('debug')) return app.fetch(request, env)
-    return logged(app, log, request, env, facts)
+    if (tracing) facts.span = tracing.begin(parseTraceparent(traceparentOf(env)))
+    else if (!log.isLevelEnabled('debug')) return app.fetch(request, env)
+    return observed(app, log, request, env, facts)
   }
 }
 
-async function logged(app: App, log: Log, request: Request, env: Bindings, facts: RequestFacts) {
+const traceparentOf = ({ incoming }: Bindings): string | undefined => {
+  const given = incoming?.headers['traceparent']
+  return typeof given === 'string' ? given : undefined
+}
+
+async function observed(
+  app: App,
+  log: Log,
+  request: Request,
+  env: Bindings,
+  facts: RequestFacts,
+): Promise<Response> {
   const began = performance.now()
   const answer = await app.fetch(request, env)
-  const { vain, ...about } = facts
+  const { vain = false, span, ...about } = facts
+  const { method } = request
+  const line = { ...about, method, path: pathOf(request.url), status: answer.status }
   const ms = Math.round((performance.now() - began) * 10) / 10
-  const line = { method: request.method, path: pathOf(request.url), status: answer.status, ms }
-  log[vain ? 'trace' : 'debug']({ ...about, ...line }, 'request')
+  log[vain ? 'trace' : 'debug']({ ...line, ms }, 'request')
+  if (!vain) span?.end(line)
   return answer
 }
 
@@ -55,6 +73,11 @@ const pathOf = (url: string): string => new URL(url).pathname.slice(0, 200)
 /** Notes whom and what a request is about. */
 export function note(c: Context<Env>, facts: Omit<RequestFacts, 'request_id'>): void {
   if (c.env?.facts) Object.assign(c.env.facts, facts)
+}
+
+/** The trace context of what comes of a request: its own where it is traced, else its caller's. */
+export function traceparentFor(c: Context<Env>): string | null {
+  return c.env?.facts?.span?.traceparent() ?? parseTraceparent(c.req.header('traceparent'))
 }
 
 /** Tells the log of a change that this process made. */

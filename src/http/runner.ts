@@ -90,8 +90,9 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     if (answer.kind === 'nothing') note(c, { vain: true })
     if (answer.kind === 'deregistered') tell(c, log, 'runner removed', { runner_id })
     if (answer.kind === 'runs') {
-      for (const { run_id, attempt } of answer.runs) {
+      for (const { run_id, attempt, traceparent } of answer.runs) {
         tell(c, log, 'run claimed', { run_id, runner_id, attempt })
+        c.env?.facts?.span?.link(traceparent)
       }
     }
     return answer
@@ -119,9 +120,11 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     })
   }
 
-  function reported(c: Context<Env>, what: string): void {
-    const { run_id, runner_id } = c.env?.facts ?? {}
+  /** The report belongs to its runner's trace; what it is about, to the trace of who added the run. */
+  async function reported(c: Context<Env>, what: string): Promise<void> {
+    const { run_id, runner_id, span } = c.env?.facts ?? {}
     tell(c, log, what, { run_id, runner_id })
+    if (span && run_id !== undefined) span.link(await engine.runs.traceparent(run_id))
   }
 
   app.post('/runs/:run_id/started', async (c) => {
@@ -129,7 +132,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       lenient: true,
     })
     await engine.runs.start(report(c, body), now())
-    reported(c, 'run started')
+    await reported(c, 'run started')
     return c.json({ ok: true })
   })
 
@@ -144,7 +147,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       ...report(c, body),
     }
     await engine.runs.complete(completion, now())
-    reported(c, 'run completed')
+    await reported(c, 'run completed')
     return c.json({ ok: true })
   })
 
@@ -153,7 +156,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       lenient: true,
     })
     await engine.runs.fail({ error: body.error, ...report(c, body) }, now())
-    reported(c, 'run failed')
+    await reported(c, 'run failed')
     return c.json({ ok: true })
   })
 
@@ -162,7 +165,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       lenient: true,
     })
     await engine.runs.confirmStop(report(c, body), now())
-    reported(c, 'run stopped')
+    await reported(c, 'run stopped')
     return c.json({ ok: true })
   })
 

@@ -9,7 +9,7 @@ import { RUNS } from './api/runs.ts'
 import { pathId, readBody, readHeaders, readQuery } from './body.ts'
 import { type Deps, type Env, termsOf } from './deps.ts'
 import { newRun } from './new-run.ts'
-import { tell } from './requests.ts'
+import { tell, traceparentFor } from './requests.ts'
 import type { RunEnds } from './run-ends.ts'
 import { WAIT_SECONDS_MAX } from './schemas.ts'
 import { runView } from './views.ts'
@@ -37,7 +37,11 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
     const body = await readBody(c, schema)
     const { 'Idempotency-Key': idempotencyKey } = readHeaders(c, headers)
     const at = now()
-    const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey })
+    const run = newRun(body, at, {
+      noMatchTimeoutSeconds,
+      idempotencyKey,
+      traceparent: traceparentFor(c),
+    })
     const added = await engine.runs.add(run, at, boundsOf(c, at))
     const { run_id, session_id } = added.run
     if (added.created) tell(c, log, 'run added', { run_id, session_id })
@@ -47,10 +51,11 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
   app.post('/batch', async (c) => {
     const { runs } = await readBody(c, RUNS['POST /runs/batch'].body)
     const at = now()
+    const traceparent = traceparentFor(c)
     const added = await engine.runs.addMany(
       runs.map((body, index) => {
         const place = ['body', 'runs', index]
-        return newRun(body, at, { noMatchTimeoutSeconds, place })
+        return newRun(body, at, { noMatchTimeoutSeconds, traceparent, place })
       }),
       at,
       boundsOf(c, at),

@@ -41,6 +41,8 @@ export interface ClaimedRunView extends RunView {
   /** Existing runners look for it; this service does not resolve blueprints. */
   resolved_agent_blueprint: null
   claim_token: string
+  /** The W3C trace context that the run was added in. */
+  traceparent: string | null
 }
 
 export const claimedRunView = (run: ClaimedRun): ClaimedRunView =>
@@ -48,6 +50,7 @@ export const claimedRunView = (run: ClaimedRun): ClaimedRunView =>
     scope: run.scope,
     resolved_agent_blueprint: null,
     claim_token: run.claim_token,
+    traceparent: run.traceparent,
   })
 
 export type RunnerView = Omit<Runner, 'deregistered_at'> & {

@@ -72,7 +72,7 @@ const NEW_COLUMNS = {
   ...{ demands: 'jsonb', priority: 'int', max_attempts: 'int', retry_delay_seconds: 'float8' },
   ...{ on_lost: 'text', idempotency_key: 'text', idempotency_fingerprint: 'text' },
   ...{ created_at: 'text', available_at: 'text', timeout_at: 'text', timeout_seconds: 'float8' },
-  ...{ updated_at: 'text', changed_by: 'text' },
+  ...{ updated_at: 'text', changed_by: 'text', traceparent: 'text' },
 }
 const insertRun = sql`
   INSERT INTO runs (${sql.raw(Object.keys(NEW_COLUMNS).join(', '))}, cause)
@@ -237,6 +237,7 @@ const stored = (row: Run, run: NewRun, { stale_before = '', caller }: AddBounds)
   scope: json(row.scope),
   demands: json(row.demands),
   timeout_seconds: row.timeout_at === null ? null : timeoutSeconds(run),
+  traceparent: run.traceparent ?? null,
   idempotency_key: run.idempotency?.key ?? null,
   idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
   updated_at: row.created_at,

@@ -142,7 +142,7 @@ const claimBest = new Statement<ClaimedRun & { seen: number }>(sql`
       FROM numbered, holder
       WHERE runs.seq = numbered.seq
       RETURNING runs.*, parameters ->> 'prompt' AS prompt, numbered.place)
-  SELECT ${runFields('claimed')}, claimed.claim_token, seen.count AS seen
+  SELECT ${runFields('claimed')}, claimed.claim_token, claimed.traceparent, seen.count AS seen
   FROM (SELECT count(*) FROM candidates) AS seen LEFT JOIN claimed ON true
   ORDER BY claimed.place`)
 
@@ -154,7 +154,7 @@ export const findNext = new Statement<{ run_id: string }>(sql`
 
 const claimedWithKey = prepared(
   orm
-    .select({ ...runColumns, claim_token: sql<string>`claim_token` })
+    .select({ ...runColumns, claim_token: sql<string>`claim_token`, traceparent: runs.traceparent })
     .from(runs)
     .where(sql`claim_key = ${param('claim_key')} AND ${runnerIs}`)
     .orderBy(desc(runs.priority), asc(runs.created_at), asc(runs.seq))

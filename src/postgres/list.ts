@@ -53,6 +53,12 @@ const get = prepared(
     .from(runs)
     .where(eq(runs.run_id, param('run_id'))),
 )
+const traceparent = prepared(
+  orm
+    .select({ traceparent: runs.traceparent })
+    .from(runs)
+    .where(eq(runs.run_id, param('run_id'))),
+)
 const pending = prepared(
   orm
     .select(runColumns)
@@ -105,6 +111,8 @@ export const findActiveOfSession = (on: Connection, session_id: string) =>
 export const createLists = (database: Database) => ({
   get: async (run_id: string): Promise<Run | null> =>
     (await database.run((on) => get.get(on, { run_id }))) ?? null,
+  traceparent: async (run_id: string): Promise<string | null> =>
+    (await database.run((on) => traceparent.get(on, { run_id })))?.traceparent ?? null,
   pending: (limit: number): Promise<Run[]> => database.run((on) => pending.all(on, { limit })),
   active: (limit: number): Promise<Run[]> => database.run((on) => active.all(on, { limit })),
   activeOfSession: async (session_id: string): Promise<Run | null> =>

@@ -180,6 +180,8 @@ export interface RunQueue {
   ): Promise<Run>
 
   get(run_id: string): Promise<Run | null>
+  /** The trace context that the run was added in, if there was one. */
+  traceparent(run_id: string): Promise<string | null>
   /** In claim order, those that wait for their time among them. */
   pending(limit: number): Promise<Run[]>
   /** Claimed, running or stopping; oldest first. */

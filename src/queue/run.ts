@@ -98,6 +98,8 @@ export interface Run {
 export interface ClaimedRun extends Run {
   /** Fences reports: a runner that lost its claim and came back holds an outdated token. */
   claim_token: string
+  /** The trace context that it was added in. */
+  traceparent: string | null
 }
 
 /** A run to add. Ids come from outside, so that callers and tests decide them. */
@@ -122,6 +124,8 @@ export interface NewRun {
   /** Seconds a run with demands may wait for a match, once it is available. */
   timeout_seconds?: number
   idempotency?: Idempotency | null
+  /** The W3C trace context of the request, for its runner. */
+  traceparent?: string | null
   /** Not added where no runner that is online could take it now. */
   reject_if_unmatchable?: boolean
 }

@@ -24,6 +24,7 @@ export function runEnvironment(
     RUNQUEUE_SCOPE: run.scope && JSON.stringify(run.scope),
     RUNQUEUE_URL: place.url,
     RUNQUEUE_TOKEN: place.token ?? null,
+    TRACEPARENT: run.traceparent,
   }
   return Object.fromEntries(
     Object.entries(variables).map(([name, value]) => [name, passable(name, value)]),

@@ -104,6 +104,7 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
       max_attempts: param('max_attempts'),
       retry_delay_seconds: param('retry_delay_seconds'),
       on_lost: param('on_lost'),
+      traceparent: param('traceparent'),
       idempotency_key: param('idempotency_key'),
       idempotency_fingerprint: param('idempotency_fingerprint'),
       created_at: param('now'),
@@ -217,6 +218,7 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
   function insert(row: Run, run: NewRun, now: Timestamp, changed_by: ChangedBy): void {
     insertRun.run({
       timeout_seconds: row.timeout_at === null ? null : timeoutSeconds(run),
+      traceparent: run.traceparent ?? null,
       idempotency_key: run.idempotency?.key ?? null,
       idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
       now,

@@ -44,6 +44,11 @@ export function prepareLists(orm: Orm) {
     .from(runs)
     .where(eq(runs.run_id, param('run_id')))
     .prepare()
+  const traceparent = orm
+    .select({ traceparent: runs.traceparent })
+    .from(runs)
+    .where(eq(runs.run_id, param('run_id')))
+    .prepare()
   const pending = orm
     .select(runColumns)
     .from(runs)
@@ -84,6 +89,8 @@ export function prepareLists(orm: Orm) {
 
   return {
     get: (run_id: string): Run | null => get.get({ run_id }) ?? null,
+    traceparent: (run_id: string): string | null =>
+      traceparent.get({ run_id })?.traceparent ?? null,
     pending: (limit: number): Run[] => pending.all({ limit }),
     active: (limit: number): Run[] => active.all({ limit }),
     activeOfSession: (session_id: string): Run | null =>

@@ -153,6 +153,7 @@ export function createRunQueue(parts: Parts): RunQueue {
       }),
 
     get: async (run_id) => lists.get(run_id),
+    traceparent: async (run_id) => lists.traceparent(run_id),
     pending: async (limit) => lists.pending(limit),
     active: async (limit) => lists.active(limit),
     activeOfSession: async (session_id) => lists.activeOfSession(session_id),

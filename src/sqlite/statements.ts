@@ -64,7 +64,11 @@ export const runColumns = {
 }
 
 /** The claim token comes along where the run is handed to its runner. */
-export const claimedRunColumns = { ...runColumns, claim_token: sql<string>`${runs.claim_token}` }
+export const claimedRunColumns = {
+  ...runColumns,
+  claim_token: sql<string>`${runs.claim_token}`,
+  traceparent: runs.traceparent,
+}
 
 /** The events of a session, through its seq. */
 export const ofSession = sql`session_seq = (

@@ -32,6 +32,7 @@ import { describeSessions } from './sessions.ts'
 import { describeStoppingRuns } from './stopping-runs.ts'
 import { type Setup, setupOf } from './support/service.ts'
 import { describeTokens } from './tokens.ts'
+import { describeTraceContext } from './trace-context.ts'
 import { describeWaiting } from './waiting.ts'
 import { describeWaitingForTime } from './waiting-for-time.ts'
 
@@ -62,6 +63,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeDashboard,
   describeMetrics,
   describeLogs,
+  describeTraceContext,
 ]
 
 /** Apart, for a file of its own: these wait more than they work. */

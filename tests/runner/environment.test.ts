@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { runEnvironment } from '../../src/runner/environment.ts'
 import { claimedRun } from './fake-server.ts'
 
+const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 const place = { url: 'http://127.0.0.1:8765', project_dir: '/srv/project' }
 
 test('tells the command about its run', () => {
@@ -12,6 +13,7 @@ test('tells the command about its run', () => {
     agent_name: 'writer',
     scope: { tenant: 'a' },
     attempt: 2,
+    traceparent: TRACEPARENT,
   })
   expect(runEnvironment(run, place)).toEqual({
     RUNQUEUE_RUN_ID: run.run_id,
@@ -24,6 +26,7 @@ test('tells the command about its run', () => {
     RUNQUEUE_PROJECT_DIR: '/srv/project',
     RUNQUEUE_SCOPE: '{"tenant":"a"}',
     RUNQUEUE_URL: 'http://127.0.0.1:8765',
+    TRACEPARENT,
   })
 })
 
@@ -31,6 +34,7 @@ test('hides the values of another run where this one has none', () => {
   const environment = runEnvironment(claimedRun(), place)
   expect(environment).toHaveProperty('RUNQUEUE_AGENT_NAME', undefined)
   expect(environment).toHaveProperty('RUNQUEUE_SCOPE', undefined)
+  expect(environment).toHaveProperty('TRACEPARENT', undefined)
 })
 
 test('leaves out what the system could not pass', () => {

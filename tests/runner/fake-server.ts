@@ -232,6 +232,7 @@ export function claimedRun(run: Partial<ClaimedRunView> = {}): ClaimedRunView {
     scope: null,
     resolved_agent_blueprint: null,
     claim_token: `token_${count}`,
+    traceparent: null,
     ...run,
   }
 }

@@ -168,6 +168,7 @@ async function listOperations(world: World, during: During): Promise<void> {
   const { run_id, session_id } = run
   const { runner_id } = report
   await during('get', () => runs.get(run_id))
+  await during('traceparent', () => runs.traceparent(run_id))
   await during('events', () => runs.events(run_id, { limit: 10 }))
   await during('pending', () => runs.pending(10))
   await during('active', () => runs.active(10))

@@ -34,7 +34,7 @@ export const runEvent = {
 export const claimedRun = {
   ...run,
   ...{ status: 'claimed', result: null, started_at: null, completed_at: null },
-  ...{ scope: null, resolved_agent_blueprint: null, claim_token },
+  ...{ scope: null, resolved_agent_blueprint: null, claim_token, traceparent: null },
 }
 
 export const registration = {

@@ -109,6 +109,10 @@ export const claimedRun = z
     scope: object.nullable(),
     resolved_agent_blueprint: z.null(),
     claim_token: z.string().meta({ description: 'Send it with each report on the run.' }),
+    traceparent: z
+      .string()
+      .nullable()
+      .meta({ description: 'The trace context that it was added in, for what it does.' }),
   })
   .meta({ id: 'ClaimedRun', example: example.claimedRun }) satisfies z.ZodType<ClaimedRunView>
 

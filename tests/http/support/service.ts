@@ -73,7 +73,7 @@ export interface Service extends Api {
   everything(): Promise<unknown>
 }
 
-export type LogLine = Record<string, unknown> & { msg: string; level: number }
+type LogLine = Record<string, unknown> & { msg: string; level: number }
 
 interface ServiceOptions {
   logLevel?: string
