@@ -8,6 +8,9 @@ const VIEWS = [
   ['/dashboard/runners', 'Runners'],
 ] as const
 
+/** In this order: later ones win. */
+const STYLES = ['uplot.css', 'style.css', 'controls.css', 'parts.css', 'page.css']
+
 export function Shell({ version }: { version: string }) {
   const asset = (name: string) => `/dashboard/assets/${version}/${name}`
   return (
@@ -18,9 +21,9 @@ export function Shell({ version }: { version: string }) {
         <meta name="color-scheme" content="light dark" />
         <title>runqueue</title>
         <link rel="icon" type="image/svg+xml" href={asset('icon.svg')} />
-        <link rel="stylesheet" href={asset('uplot.css')} />
-        <link rel="stylesheet" href={asset('style.css')} />
-        <link rel="stylesheet" href={asset('parts.css')} />
+        {STYLES.map((name) => (
+          <link rel="stylesheet" href={asset(name)} />
+        ))}
         <script defer src={asset('uplot.js')} />
         <script type="module" src={asset('main.js')} />
       </head>
