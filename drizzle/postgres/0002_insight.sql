@@ -288,3 +288,205 @@ CREATE TRIGGER runs_ended_by_deletion AFTER DELETE ON "runs"
 FOR EACH ROW WHEN (OLD.execution_mode = 'async_callback' AND OLD.parent_session_id <> OLD.session_id
   AND OLD.status NOT IN ('completed', 'failed', 'stopped'))
 EXECUTE FUNCTION runqueue.run_ended_by_deletion();
+--> statement-breakpoint
+-- Whether a caller may act for a runner; NULL: yes, or there is no such runner, which is for others to
+-- tell. The token is looked at again, since a poll may have waited since its request was let in.
+CREATE FUNCTION runqueue.refusal(of_runner text, by_token text, by_admin boolean, instant text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  owner text;
+BEGIN
+  IF by_token IS NULL THEN RETURN NULL; END IF;
+  IF NOT EXISTS (
+    SELECT 1 FROM runqueue.tokens WHERE token_id = by_token AND revoked_at IS NULL
+      AND (expires_at IS NULL OR expires_at > instant)) THEN
+    RETURN 'invalid_token';
+  END IF;
+  IF by_admin THEN RETURN NULL; END IF;
+  SELECT token_id INTO owner FROM runqueue.runners WHERE runner_id = of_runner;
+  IF NOT FOUND OR owner = by_token THEN RETURN NULL; END IF;
+  RETURN CASE WHEN owner IS NULL THEN 'runner_not_registered' ELSE 'runner_not_yours' END;
+END $$;
+--> statement-breakpoint
+-- What claimers may take, the first few runs of each demand, best first: as many as they want of it
+-- together, and some to spare. ROWS 1: what is joined to it is sought, however few rows there seem.
+CREATE FUNCTION runqueue.candidates(runner_ids text[], wants integer[], spare integer)
+RETURNS TABLE (seq bigint, key text[], claimers integer[]) LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
+  WITH RECURSIVE
+    -- What claimers offer; those who offer the same seek together.
+    offers AS MATERIALIZED (
+      SELECT row_number() OVER () AS offer, hostname, project_dir, executor_type, executor_profile,
+        tags, require_matching_tags, array_agg(number) AS claimers
+      FROM (
+        SELECT number::integer, runners.* FROM unnest(wants) WITH ORDINALITY AS claim(wanted, number)
+        JOIN runqueue.runners ON runner_id = runner_ids[number]
+        WHERE wanted > 0 AND deregistered_at IS NULL
+      ) AS claiming
+      GROUP BY hostname, project_dir, executor_type, executor_profile, tags, require_matching_tags),
+    -- What may stand at each place of a key: 1 to 4 the properties (or none), from 5 on the tags.
+    parts(offer, place, part) AS MATERIALIZED (
+      SELECT offer, place, runqueue.key_part(value) COLLATE "C" FROM (
+        SELECT offer, 1 AS place, hostname AS value FROM offers
+        UNION ALL SELECT offer, 2, project_dir FROM offers
+        UNION ALL SELECT offer, 3, executor_type FROM offers
+        UNION ALL SELECT offer, 4, executor_profile FROM offers
+        UNION ALL SELECT offer, none.place, none.value FROM offers,
+          (VALUES (1, ''), (2, ''), (3, ''), (4, ''), (5, U&'\+10FFFF')) AS none(place, value)
+        UNION ALL SELECT offer, 5, tag FROM offers, jsonb_array_elements_text(tags) AS tag
+      ) AS offered
+      WHERE value IS NOT NULL),
+    -- `lacks`: the place of the first part that is not offered; NULL: all are. The key of runs that
+    -- demand nothing, which most are, is told from others without looking inside.
+    demanded(offer, key, lacks) AS (
+      SELECT offer, found.key, CASE WHEN found.key = '{"","","",""}' THEN NULL ELSE (
+        SELECT min(place) FROM unnest(found.key) WITH ORDINALITY AS part(value, place)
+        WHERE NOT EXISTS (
+          SELECT 1 FROM parts WHERE parts.offer = offers.offer
+            AND parts.place = least(part.place, 5) AND parts.part = part.value)) END
+      FROM offers CROSS JOIN LATERAL (
+        SELECT demand_key AS key FROM runqueue.runs WHERE status = 'pending' AND available_at IS NULL
+        ORDER BY demand_key COLLATE "C" LIMIT 1) AS found
+      UNION ALL
+      SELECT offer, found.key, CASE WHEN found.key = '{"","","",""}' THEN NULL ELSE (
+        SELECT min(place) FROM unnest(found.key) WITH ORDINALITY AS part(value, place)
+        WHERE NOT EXISTS (
+          SELECT 1 FROM parts WHERE parts.offer = demanded.offer
+            AND parts.place = least(part.place, 5) AND parts.part = part.value)) END
+      -- The next hop goes to the least key, after the one found, that may be met. It differs from
+      -- this one as late as it can; nothing comes between a key and the same with '' behind it.
+      FROM demanded CROSS JOIN LATERAL (
+        SELECT demand_key AS key FROM runqueue.runs
+        WHERE status = 'pending' AND available_at IS NULL AND demand_key COLLATE "C" >=
+          CASE WHEN demanded.lacks IS NULL THEN demanded.key || ''::text ELSE (
+            SELECT demanded.key[:turn.place - 1] || turn.part
+            FROM (
+              SELECT place, (
+                SELECT min(part) FROM parts
+                WHERE parts.offer = demanded.offer AND parts.place = least(places.place, 5)
+                  AND part > demanded.key[places.place] COLLATE "C") AS part
+              FROM generate_series(1, demanded.lacks::integer) AS places(place)) AS turn
+            WHERE turn.part IS NOT NULL
+            ORDER BY turn.place DESC LIMIT 1) END
+        ORDER BY demand_key COLLATE "C" LIMIT 1) AS found),
+    -- Whose tags decide where the key leaves some out: those of one offer.
+    met AS (
+      SELECT key, array_agg(number ORDER BY number) AS claimers, sum(wants[number]) AS wanted,
+        (array_agg(tags) FILTER (WHERE key[cardinality(key)] = U&'\+10FFFF'))[1] AS tags
+      FROM demanded JOIN offers USING (offer) CROSS JOIN unnest(claimers) AS number
+      WHERE lacks IS NULL AND (cardinality(key) > 4 OR NOT require_matching_tags)
+      GROUP BY key, CASE WHEN key[cardinality(key)] = U&'\+10FFFF' THEN offer END)
+  SELECT head.seq, met.key, met.claimers
+  FROM met CROSS JOIN LATERAL (
+    SELECT seq, priority, created_at FROM runqueue.runs
+    WHERE status = 'pending' AND available_at IS NULL AND demand_key COLLATE "C" = met.key
+      AND (met.tags IS NULL OR demands -> 'tags' <@ met.tags)
+    ORDER BY priority DESC, created_at, seq LIMIT met.wanted + spare) AS head
+  ORDER BY head.priority DESC, head.created_at, head.seq;
+END $$;
+--> statement-breakpoint
+-- The claims that come at one moment, as src/postgres/claim.ts tells. Each element of `asked` is a
+-- claim; `place` is where it stands there. Runs that others have locked are passed over: `held` says
+-- that a claim got nothing for that reason, and `spare`, how many of a key it looks at beyond those
+-- that are wanted.
+CREATE FUNCTION runqueue.claim(asked jsonb, spare integer)
+RETURNS TABLE (place integer, refused text, held boolean, run runqueue.runs) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  given record;
+  candidate record;
+  claimer integer;
+  runner_ids text[] := '{}';
+  wants integer[] := '{}';
+  missing integer := 0;
+  taken bigint[] := '{}';
+  takers integer[] := '{}';
+  passed integer[] := '{}';
+BEGIN
+  FOR given IN
+    SELECT ordinality::integer AS place, wanted, runner_id,
+      runqueue.refusal(runner_id, token_id, is_admin, now) AS refused
+    FROM ROWS FROM (jsonb_to_recordset(asked) AS (
+      runner_id text, wanted integer, token_id text, is_admin boolean, now text)) WITH ORDINALITY
+  LOOP
+    runner_ids := runner_ids || given.runner_id;
+    wants := wants || CASE WHEN given.refused IS NULL THEN given.wanted ELSE 0 END;
+    IF given.refused IS NOT NULL THEN
+      RETURN QUERY SELECT given.place, given.refused, false, NULL::runqueue.runs;
+    END IF;
+  END LOOP;
+  -- A claim that is repeated by its key gets the same runs. One that is still under way comes first;
+  -- in the order of keys, so that nobody waits for another who waits.
+  FOR given IN
+    SELECT ordinality::integer AS place, runner_id, claim_key
+    FROM ROWS FROM (jsonb_to_recordset(asked) AS (runner_id text, claim_key text)) WITH ORDINALITY
+    WHERE claim_key IS NOT NULL AND wants[ordinality] > 0
+    ORDER BY claim_key, runner_id
+  LOOP
+    PERFORM pg_advisory_xact_lock(hashtextextended(given.runner_id || ' ' || given.claim_key, 0));
+    RETURN QUERY
+      SELECT given.place, NULL::text, false, runs FROM runqueue.runs AS runs
+      WHERE runs.claim_key = given.claim_key AND runs.runner_id || '' = given.runner_id
+      ORDER BY runs.priority DESC, runs.created_at, runs.seq LIMIT 100;
+    IF FOUND THEN wants[given.place] := 0; END IF;
+  END LOOP;
+  SELECT sum(wanted) INTO missing FROM unnest(wants) AS wanted;
+
+  FOR candidate IN SELECT * FROM runqueue.candidates(runner_ids, wants, spare) LOOP
+    -- The best run goes to the first who can take it: as if each claimed when its run's turn came.
+    claimer := NULL;
+    FOREACH claimer IN ARRAY candidate.claimers LOOP
+      EXIT WHEN wants[claimer] > 0;
+    END LOOP;
+    CONTINUE WHEN wants[claimer] = 0 OR candidate.seq = ANY (taken);
+    PERFORM 1 FROM runqueue.runs
+    WHERE seq = candidate.seq AND status || '' = 'pending' AND available_at IS NULL
+      AND demand_key = candidate.key
+    FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+      passed := passed || candidate.claimers;
+      CONTINUE;
+    END IF;
+    taken := taken || candidate.seq;
+    takers := takers || claimer;
+    wants[claimer] := wants[claimer] - 1;
+    missing := missing - 1;
+    EXIT WHEN missing = 0;
+  END LOOP;
+
+  RETURN QUERY
+    SELECT number, NULL::text, true, NULL::runqueue.runs
+    FROM (SELECT DISTINCT number FROM unnest(passed) AS number) AS one
+    WHERE number <> ALL (takers);
+  IF taken = '{}' THEN RETURN; END IF;
+  RETURN QUERY
+  WITH
+    claims AS MATERIALIZED (
+      SELECT seq, number, asked -> (number - 1) AS claim,
+        row_number() OVER (PARTITION BY number ORDER BY turn)::integer AS nth
+      FROM unnest(taken, takers) WITH ORDINALITY AS one(seq, number, turn)
+      -- The planner takes this for a single row, and so seeks its run, however few runs it knows of.
+      WHERE seq + 0 = seq),
+    -- Its removal waits for this claim, and then settles it; or came first, and nothing is claimed.
+    holders AS MATERIALIZED (
+      SELECT runner_id FROM runqueue.runners
+      WHERE runner_id IN (SELECT claim ->> 'runner_id' FROM claims) AND deregistered_at IS NULL
+      FOR KEY SHARE SKIP LOCKED),
+    claimed AS (
+      UPDATE runqueue.runs SET
+        status = 'claimed',
+        runner_id = holders.runner_id,
+        claim_token = claim -> 'tokens' ->> (nth - 1),
+        claim_key = claim ->> 'claim_key',
+        claimed_at = claim ->> 'now',
+        attempt = attempt + 1,
+        cause = 'claimed',
+        changed_by = 'runner',
+        updated_at = claim ->> 'now'
+      FROM claims JOIN holders ON holders.runner_id = claim ->> 'runner_id'
+      WHERE runs.seq = claims.seq
+      RETURNING number, nth, runs)
+  SELECT number, NULL::text, false, claimed.runs FROM claimed ORDER BY number, nth;
+END $$;

@@ -8,7 +8,6 @@ import { createInsight } from './insight.ts'
 import { createMetrics } from './metrics.ts'
 import { openClient } from './open.ts'
 import { createOverview } from './overview.ts'
-import { createOwnership } from './ownership.ts'
 import { createRunFeed } from './run-feed.ts'
 import { createRunQueue } from './run-queue.ts'
 import { createRegistry, createRunners } from './runners.ts'
@@ -37,11 +36,10 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
   const callbacks = createCallbacks(database, matchTimeoutSeconds)
   const stops = createStops(database, callbacks)
   const registry = createRegistry(database, callbacks)
-  const ownership = createOwnership(database)
   return {
-    runs: createRunQueue({ database, callbacks, stops, registry, ownership }),
-    sessions: createSessions({ database, stops, ownership }),
-    runners: createRunners({ database, callbacks, registry, ownership }),
+    runs: createRunQueue({ database, callbacks, stops, registry }),
+    sessions: createSessions({ database, stops }),
+    runners: createRunners({ database, callbacks, registry }),
     tokens: createTokens(database),
     storage: createStorage(database),
     runFeed: createRunFeed(database),

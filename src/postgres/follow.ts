@@ -1,6 +1,6 @@
 /** How a session follows its runs: parts of the statements that move them (see `moving`). */
-import { type SQL, sql } from 'drizzle-orm'
-import type { JsonValue, Timestamp } from '../queue/run.ts'
+import { sql } from 'drizzle-orm'
+import type { Timestamp } from '../queue/run.ts'
 import { ACTIVE_STATUSES } from '../queue/run.ts'
 import type { Connection } from './database.ts'
 import { sessionEvents } from './schema.ts'
@@ -14,23 +14,6 @@ export const sessionStatus = sql`
   FROM (SELECT DISTINCT ON (session_id) session_id, status FROM moved
         ORDER BY session_id, seq DESC) AS latest
   WHERE sessions.session_id = latest.session_id`
-
-/** A runner tells that it serves the session, by a report of a start or of an end. */
-export const sessionServed = (status: SQL): SQL => sql`
-  UPDATE sessions SET
-    status = ${status},
-    runner_id = moved.runner_id,
-    parent_session_id = coalesce(moved.parent_session_id, sessions.parent_session_id),
-    stop_sent_at = NULL,
-    updated_at = ${now}
-  FROM moved WHERE sessions.session_id = moved.session_id
-  RETURNING sessions.seq, moved.run_id`
-
-/** An event in the session that was `served`. */
-export const servedEvent = (event_type: string, payload: Record<string, JsonValue>): SQL => sql`
-  INSERT INTO session_events (session_seq, run_id, event_type, timestamp, payload)
-  SELECT seq, run_id, ${sql.raw(`'${event_type}'`)}, ${now}, ${sql.raw(`'${JSON.stringify(payload)}'`)}
-  FROM served`
 
 const insertEvent = preparedChange(
   orm.insert(sessionEvents).values({

@@ -102,7 +102,7 @@ async function aheadOf(on: Connection, run: Run, seq: number): Promise<Count | n
 }
 
 const nextFor = async (on: Connection, runner_id: string): Promise<string | null> =>
-  (await findNext.get(on, { runner_id, depth: 1 }))?.run_id ?? null
+  (await findNext.get(on, { runner_id }))?.run_id ?? null
 
 async function runOn(on: Connection, run_id: string, terms: Terms, now: Timestamp) {
   const found = await find.get(on, { run_id })

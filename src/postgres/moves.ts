@@ -43,13 +43,13 @@ const retryDelay = sql.raw(`round(least(${RETRY_DELAY_SECONDS_MAX},
  * The attempt is over: pending again where `again` holds, else failed. The claim_token stays, by
  * which a repeated report of the same failure is recognised.
  */
-function attemptOver(again: SQL) {
+function attemptOver(again: SQL, now: SQL, error: SQL) {
   const ifAgain = (then: SQL, otherwise: SQL) =>
     sql`CASE WHEN ${again} THEN ${then} ELSE ${otherwise} END`
   const none = sql`NULL`
   return {
     status: sql<'pending' | 'failed'>`${ifAgain(sql`'pending'`, sql`'failed'`)}`,
-    error: param<string>('error'),
+    error: sql<string>`${error}`,
     runner_id: ifAgain(none, sql`runner_id`),
     claim_key: null,
     claimed_at: ifAgain(none, sql`claimed_at`),
@@ -57,20 +57,20 @@ function attemptOver(again: SQL) {
     available_at: sql`CASE WHEN ${again} AND retry_delay_seconds > 0 THEN ${later(now, retryDelay)} END`,
     timeout_at: ifAgain(later(now, retryDelay, timeoutSeconds), sql`timeout_at`),
     completed_at: ifAgain(none, now),
-    updated_at: param<string>('now'),
+    updated_at: sql<string>`${now}`,
   }
 }
 
 /** A failure that was reported: tried again while attempts are left. */
 const againAfterFailure = sql.raw(`status <> 'stopping' AND attempt < max_attempts`)
-export const failedAttempt = {
-  ...attemptOver(againAfterFailure),
+export const failedAttempt = (instant: SQL, error: SQL) => ({
+  ...attemptOver(againAfterFailure, instant, error),
   ...because('failed', 'runner'),
   cause: sql<Cause>`CASE WHEN ${againAfterFailure} THEN 'attempt_failed' ELSE 'failed' END`,
-}
+})
 /** The runner of a running run is lost, and may be at it still: tried again only if the run says so. */
 export const lostAttempt = (reason: Reason | typeof reasonGiven) => ({
-  ...attemptOver(sql.raw(`on_lost = 'requeue' AND attempt < max_attempts`)),
+  ...attemptOver(sql.raw(`on_lost = 'requeue' AND attempt < max_attempts`), now, param('error')),
   ...reason,
 })
 
@@ -78,9 +78,10 @@ export const lostAttempt = (reason: Reason | typeof reasonGiven) => ({
 export const ended = <S extends (typeof TERMINAL_STATUSES)[number]>(
   status: S,
   reason: Reason | typeof reasonGiven,
+  instant: SQL = now,
 ) => ({
   status,
-  completed_at: param<string>('now'),
-  updated_at: param<string>('now'),
+  completed_at: sql<string>`${instant}`,
+  updated_at: sql<string>`${instant}`,
   ...reason,
 })

@@ -1,46 +1,50 @@
-/** Whose a runner is: asked before what is done in its name. */
-import { sql } from 'drizzle-orm'
+/** Whose a runner is: asked in the statement of what is done in its name. */
+import { type SQL, sql } from 'drizzle-orm'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'
-import type { Database } from './database.ts'
+import type { Connection } from './database.ts'
 import { param, Statement, textParam } from './statements.ts'
-
-export type Ownership = ReturnType<typeof createOwnership>
 
 /** A usable token; `id` is where its id stands. */
 export const isUsable = (id: string) => sql`EXISTS (
   SELECT 1 FROM tokens WHERE tokens.token_id = ${sql.raw(id)} AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > ${textParam('now')}))`
 
+/** Why a caller may not act for a runner; NULL: it may (drizzle/postgres/0002_insight.sql). */
+export const refusal: SQL<Refusal | null> = sql<Refusal | null>`refusal(
+  ${textParam('runner_id')}, ${textParam('token_id')}, ${param('is_admin')}::boolean, ${textParam('now')})`
+/** … or there is no such runner, which is for the operation to tell. */
+export const isAllowed = sql`${refusal} IS NULL`
+
+export type Refusal = 'invalid_token' | 'runner_not_registered' | 'runner_not_yours'
+
+export const asCaller = (caller: Caller | null | undefined) => ({
+  token_id: caller?.token_id ?? null,
+  is_admin: caller?.role === 'admin',
+})
+
+export function refusalError(refused: Refusal, runner_id: string): QueueError {
+  if (refused === 'invalid_token') {
+    return new QueueError(refused, 'The token was revoked or has expired')
+  }
+  if (refused === 'runner_not_yours') return notYours(runner_id)
+  return new QueueError(refused, 'Runner not registered with a token')
+}
+
 export const notYours = (runner_id: string): QueueError =>
   new QueueError('runner_not_yours', `Runner ${runner_id} belongs to another token`)
 
-const find = new Statement<{
-  token_id: string | null
-  is_registered: boolean
-  is_usable: boolean
-}>(sql`
-  SELECT runners.token_id, runners.runner_id IS NOT NULL AS is_registered,
-    ${isUsable('given.token_id')} AS is_usable
-  FROM (SELECT ${textParam('token_id')} AS token_id) AS given
-  LEFT JOIN runners ON runners.runner_id = ${param('runner_id')}`)
+const ask = new Statement<{ refused: Refusal | null }>(sql`SELECT ${refusal} AS refused`)
 
-export const createOwnership = (database: Database) => ({
-  /**
-   * The token is looked at again, since a poll may have waited since its request was let in.
-   * A runner that is not there is for the operation to tell.
-   * @throws QueueError invalid_token, runner_not_yours, runner_not_registered
-   */
-  async check(runner_id: string, caller: Caller | null | undefined, now: Timestamp): Promise<void> {
-    if (!caller) return
-    const { token_id } = caller
-    const found = await database.run((on) => find.get(on, { runner_id, token_id, now }))
-    if (!found?.is_usable) {
-      throw new QueueError('invalid_token', 'The token was revoked or has expired')
-    }
-    if (caller.role === 'admin' || !found.is_registered || found.token_id === token_id) return
-    if (found.token_id !== null) throw notYours(runner_id)
-    throw new QueueError('runner_not_registered', 'Runner not registered with a token')
-  },
-})
+/** After what changed nothing. @throws QueueError where that was for want of the right to */
+export async function explainRefusal(
+  on: Connection,
+  runner_id: string,
+  caller: Caller | null | undefined,
+  now: Timestamp,
+): Promise<void> {
+  if (!caller) return
+  const { refused } = (await ask.get(on, { runner_id, ...asCaller(caller), now })) ?? {}
+  if (refused) throw refusalError(refused, runner_id)
+}

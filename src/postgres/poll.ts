@@ -19,9 +19,9 @@ export function createPoll({ registry, stops, claims }: Parts) {
     resendBefore: Timestamp,
   ): Promise<PollOutcome> {
     const { runner_id } = claim
-    const asked = await stops.askRunner(runner_id, resendBefore)
+    const asked = await stops.askRunner(claim, now, resendBefore)
     if (!asked) return { kind: 'not_registered' }
-    const { has_stops, ...runner } = asked
+    const { has_stops, refused: _, ...runner } = asked
     if (runner.deregistered_at) {
       const removed = await registry.remove(runner_id, now, because('runner_removed', 'service'))
       return { kind: removed === null ? 'not_registered' : 'deregistered' }

@@ -1,26 +1,19 @@
 /** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
-import { and, eq, sql } from 'drizzle-orm'
+import { eq, type SQL, sql } from 'drizzle-orm'
+import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
+import type { Changed } from '../queue/callback.ts'
 import { because } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
-import type { Run, RunStatus, Timestamp } from '../queue/run.ts'
+import type { JsonValue, RunStatus, Timestamp } from '../queue/run.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import { type Callbacks, concernsNobody } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
-import { servedEvent, sessionServed, sessionStatus } from './follow.ts'
 import { ended, failedAttempt } from './moves.ts'
+import { explainRefusal } from './ownership.ts'
 import { runners, runs } from './schema.ts'
-import {
-  json,
-  movedColumns,
-  moving,
-  orm,
-  param,
-  prepared,
-  runnerIs,
-  statusAmong,
-  textParam,
-} from './statements.ts'
+import { json, orm, param, prepared, Statement, statusAmong } from './statements.ts'
+import { Together } from './together.ts'
 
 /** Statuses in which the report is no news: it was made before, or comes merely late. */
 const NO_NEWS = {
@@ -30,60 +23,133 @@ const NO_NEWS = {
   confirm_stop: ['stopped'],
 } as const satisfies Record<string, readonly RunStatus[]>
 
-const heldByReporter = (from: readonly RunStatus[]) =>
-  and(
-    eq(runs.run_id, param('run_id')),
-    runnerIs,
-    sql`(${textParam('claim_token')} IS NULL OR claim_token = ${textParam('claim_token')})`,
-    statusAmong(from),
+interface Asked extends Report {
+  now: Timestamp
+  session_status?: Completion['session_status']
+  result?: Completion['result']
+  error?: string
+}
+
+/** As the statements know it: by names that no table has. */
+const askedOf = (report: Asked) => ({
+  of_run: report.run_id,
+  by_runner: report.runner_id,
+  by_token: report.caller?.token_id,
+  by_admin: report.caller?.role === 'admin',
+  with_claim: report.claim_token,
+  instant: report.now,
+  session_word: report.session_status,
+  outcome: report.result,
+  reason: report.error,
+})
+
+const instant = sql.raw('held.instant')
+/** The session's status follows its run, the latest where several moved. */
+const follow = (changes: string) =>
+  sql.raw(`
+  UPDATE sessions SET updated_at = latest.instant, ${changes}
+  FROM (SELECT DISTINCT ON (session_id) * FROM moved ORDER BY session_id, seq DESC) AS latest
+  WHERE sessions.session_id = latest.session_id`)
+/** … and the runner tells that it serves the session, by a report of a start or of an end. */
+const serve = (status: string) =>
+  follow(`status = ${status}, runner_id = latest.runner_id, stop_sent_at = NULL,
+    parent_session_id = coalesce(latest.parent_session_id, sessions.parent_session_id)`)
+
+interface ReportKind {
+  from: readonly RunStatus[]
+  set: PgUpdateSetSource<typeof runs>
+  session: SQL
+  /** In its guard, of what ends a run. */
+  concerns: SQL
+  /** The event in the session, and what it says. */
+  event: [string, Record<string, JsonValue>] | null
+}
+
+const KINDS = {
+  start: {
+    from: TRANSITIONS.start.from,
+    set: {
+      ...{ status: 'running', started_at: instant, updated_at: instant },
+      ...because('started', 'runner'),
+    },
+    concerns: sql.raw('true'),
+    session: serve(`'running'`),
+    event: ['run_start', {}],
+  },
+  // Also who served it: the report of the start may have been lost.
+  complete: {
+    from: TRANSITIONS.complete.from,
+    // The error of an attempt before is none of this run's end.
+    set: {
+      ...ended('completed', because('completed', 'runner'), instant),
+      ...{ error: null, result: sql`held.outcome` },
+    },
+    concerns: concernsNobody,
+    session: serve('latest.session_word'),
+    event: ['run_completed', { exit_code: 0, reason: 'completed' }],
+  },
+  fail: {
+    from: TRANSITIONS.fail.from,
+    set: failedAttempt(instant, sql.raw('held.reason')),
+    concerns: concernsNobody,
+    session: follow('status = latest.status'),
+    event: null,
+  },
+  confirm_stop: {
+    from: TRANSITIONS.confirm_stop.from,
+    set: ended('stopped', because('stopped', 'runner'), instant),
+    concerns: concernsNobody,
+    session: follow('status = latest.status'),
+    event: null,
+  },
+} satisfies Record<string, ReportKind>
+type Kind = keyof typeof KINDS
+
+/** Together they pass over what others have locked, so that nobody waits for another's sake. */
+const reporting = (
+  { from, set, session, event, concerns }: ReportKind,
+  locked: 'SKIP LOCKED' | '',
+) =>
+  new Statement<Changed & { run_id: string }>(
+    sql`
+    WITH asked AS MATERIALIZED (
+      SELECT * FROM json_to_recordset(${param('asked')}) AS (
+        of_run text, by_runner text, by_token text, by_admin boolean, with_claim text, instant text,
+        session_word text, outcome json, reason text)
+      -- The planner takes this for a single row, and so seeks its run, however few runs it knows of.
+      WHERE of_run || '' = of_run),
+    held AS MATERIALIZED (
+      SELECT asked.*, runs.seq AS held_seq, sessions.seq AS session_seq FROM asked
+      JOIN runs ON runs.run_id = of_run
+      JOIN sessions ON sessions.session_id = runs.session_id
+      WHERE runs.runner_id IS NOT DISTINCT FROM by_runner
+        AND (with_claim IS NULL OR claim_token = with_claim)
+        AND runs.${statusAmong(from)}
+        AND refusal(by_runner, by_token, by_admin, instant) IS NULL
+      FOR NO KEY UPDATE OF runs, sessions ${sql.raw(locked)}),
+    moved AS ${orm
+      .update(runs)
+      .set(set)
+      .from(sql`held`)
+      .where(sql`runs.seq = held.held_seq AND ${concerns}`)
+      .returning({
+        ...{ seq: runs.seq, run_id: runs.run_id, session_id: runs.session_id },
+        ...{ parent_session_id: runs.parent_session_id, runner_id: runs.runner_id },
+        ...{ execution_mode: runs.execution_mode, status: runs.status },
+        session_seq: sql`held.session_seq`.as('session_seq'),
+        session_word: sql`held.session_word`.as('session_word'),
+        instant: sql`held.instant`.as('instant'),
+      })},
+    followed AS (${session})
+    ${event ? sql`, told AS (${tell(event)})` : sql``}
+    SELECT run_id, session_id, parent_session_id, execution_mode, status FROM moved`,
+    { moves: true },
   )
 
-const start = moving(
-  orm
-    .update(runs)
-    .set({
-      status: 'running',
-      started_at: param('now'),
-      updated_at: param('now'),
-      ...because('started', 'runner'),
-    })
-    .where(heldByReporter(TRANSITIONS.start.from))
-    .returning(movedColumns),
-  { served: sessionServed(sql`'running'`), event: servedEvent('run_start', {}) },
-)
-// Also who served it: the report of the start may have been lost.
-const complete = moving(
-  orm
-    .update(runs)
-    // The error of an attempt before is none of this run's end.
-    .set({
-      ...ended('completed', because('completed', 'runner')),
-      error: null,
-      result: param('result'),
-    })
-    .where(and(heldByReporter(TRANSITIONS.complete.from), concernsNobody))
-    .returning(movedColumns),
-  {
-    served: sessionServed(textParam('session_status')),
-    event: servedEvent('run_completed', { exit_code: 0, reason: 'completed' }),
-  },
-)
-const fail = moving(
-  orm
-    .update(runs)
-    .set(failedAttempt)
-    .where(and(heldByReporter(TRANSITIONS.fail.from), concernsNobody))
-    .returning(movedColumns),
-  { followed: sessionStatus },
-)
-const confirmStop = moving(
-  orm
-    .update(runs)
-    .set(ended('stopped', because('stopped', 'runner')))
-    .where(and(heldByReporter(TRANSITIONS.confirm_stop.from), concernsNobody))
-    .returning(movedColumns),
-  { followed: sessionStatus },
-)
+const tell = ([type, payload]: NonNullable<ReportKind['event']>) =>
+  sql.raw(`
+  INSERT INTO session_events (session_seq, run_id, event_type, timestamp, payload)
+  SELECT session_seq, run_id, '${type}', instant, '${JSON.stringify(payload)}' FROM moved`)
 
 const findRunner = prepared(
   orm
@@ -99,8 +165,9 @@ const findRun = prepared(
 )
 
 /** Why the report moved nothing: throws, or returns where it is merely no news. */
-async function explain(on: Connection, report: Report, kind: keyof typeof NO_NEWS): Promise<void> {
+async function explain(on: Connection, report: Asked, kind: Kind): Promise<void> {
   const { run_id, runner_id, claim_token } = report
+  await explainRefusal(on, runner_id, report.caller, report.now)
   if (!(await findRunner.get(on, { runner_id }))) {
     throw new QueueError('runner_not_registered', 'Runner not registered')
   }
@@ -127,28 +194,34 @@ async function explain(on: Connection, report: Report, kind: keyof typeof NO_NEW
 }
 
 export function createReports(database: Database, callbacks: Callbacks) {
-  async function reported(kind: keyof typeof NO_NEWS, report: Report, moved: Run | undefined) {
-    if (!moved) await database.run((on) => explain(on, report, kind))
+  function lane(kind: Kind) {
+    const together = reporting(KINDS[kind], 'SKIP LOCKED')
+    const alone = reporting(KINDS[kind], '')
+    const moved = (on: Connection, batch: Asked[], tells_parents: boolean) =>
+      (tells_parents ? alone : together).all(on, {
+        ...{ asked: json(batch.map(askedOf)), tells_parents },
+      })
+    const lane = new Together((batch: Asked[]) =>
+      database.run(async (on) => {
+        const done = new Set((await moved(on, batch, false)).map(({ run_id }) => run_id))
+        return batch.map(({ run_id }) => done.has(run_id))
+      }),
+    )
+    return async (report: Asked): Promise<void> => {
+      if (await lane.ask(report)) return
+      // It was locked, and waits now; or it concerns others, who are told; or this tells what is wrong.
+      const done = await callbacks.changing(report.now, (on) => moved(on, [report], true))
+      if (done.length === 0) await database.run((on) => explain(on, report, kind))
+    }
   }
-  const held = ({ run_id, runner_id, claim_token }: Report) => ({ run_id, runner_id, claim_token })
-
+  const start = lane('start')
+  const complete = lane('complete')
+  const fail = lane('fail')
+  const confirmStop = lane('confirm_stop')
   return {
-    async start(given: Report, now: Timestamp) {
-      const values = { ...held(given), now }
-      await reported('start', given, await database.run((on) => start.get(on, values)))
-    },
-    async complete(given: Completion, now: Timestamp) {
-      const { session_status, result } = given
-      const values = { ...held(given), session_status, result: json(result), now }
-      await reported('complete', given, await callbacks.end(complete, values))
-    },
-    async fail(given: Failure, now: Timestamp) {
-      const values = { ...held(given), error: given.error, now }
-      await reported('fail', given, await callbacks.end(fail, values))
-    },
-    async confirmStop(given: Report, now: Timestamp) {
-      const values = { ...held(given), now }
-      await reported('confirm_stop', given, await callbacks.end(confirmStop, values))
-    },
+    start: (report: Report, now: Timestamp) => start({ ...report, now }),
+    complete: (report: Completion, now: Timestamp) => complete({ ...report, now }),
+    fail: (report: Failure, now: Timestamp) => fail({ ...report, now }),
+    confirmStop: (report: Report, now: Timestamp) => confirmStop({ ...report, now }),
   }
 }

@@ -3,8 +3,7 @@ import { sql } from 'drizzle-orm'
 import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
-import type { Timestamp } from '../queue/run.ts'
-import type { Claim, RunQueue } from '../queue/run-queue.ts'
+import type { RunQueue } from '../queue/run-queue.ts'
 import { createAdd } from './add.ts'
 import type { Callbacks } from './callbacks.ts'
 import { type Claims, createClaims } from './claim.ts'
@@ -12,7 +11,6 @@ import type { Database } from './database.ts'
 import { createHistory } from './history.ts'
 import { createLists } from './list.ts'
 import { later } from './moves.ts'
-import type { Ownership } from './ownership.ts'
 import { createPoll } from './poll.ts'
 import { createRecovery } from './recover.ts'
 import { createReports } from './report.ts'
@@ -43,38 +41,21 @@ interface Parts {
   callbacks: Callbacks
   stops: Stops
   registry: Registry
-  ownership: Ownership
 }
 
 export function createRunQueue(parts: Parts): RunQueue {
-  const { database, callbacks, stops, registry, ownership } = parts
+  const { database, callbacks, stops, registry } = parts
   const claims: Claims = createClaims(database)
   const lists = createLists(database)
-  const reports = createReports(database, callbacks)
-  const poll = createPoll({ registry, stops, claims })
-
-  /** In the name of a runner, which must be the caller's. */
-  const asRunner =
-    <R extends Pick<Claim, 'runner_id' | 'caller'>, More extends unknown[], T>(
-      operation: (request: R, now: Timestamp, ...more: More) => Promise<T>,
-    ) =>
-    async (request: R, now: Timestamp, ...more: More): Promise<T> => {
-      await ownership.check(request.runner_id, request.caller, now)
-      return await operation(request, now, ...more)
-    }
 
   return {
     ...createAdd(database),
     ...lists,
     ...createSweeps(database, callbacks),
     ...createHistory(database),
-    claim: asRunner(claims.claim),
-    poll: asRunner(poll),
-    release: claims.release,
-    start: asRunner(reports.start),
-    complete: asRunner(reports.complete),
-    fail: asRunner(reports.fail),
-    confirmStop: asRunner(reports.confirmStop),
+    ...claims,
+    ...createReports(database, callbacks),
+    poll: createPoll({ registry, stops, claims }),
     stop: stops.stop,
     takeStops: stops.takeStops,
     deliverCallbacks: callbacks.deliverCallbacks,

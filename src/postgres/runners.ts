@@ -1,5 +1,5 @@
 /** The registry of runners on PostgreSQL. */
-import { asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import { because, type Reason } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
@@ -8,7 +8,7 @@ import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { Caller } from '../queue/token.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
-import { isUsable, notYours, type Ownership } from './ownership.ts'
+import { asCaller, explainRefusal, isAllowed, isUsable, notYours } from './ownership.ts'
 import { runners } from './schema.ts'
 import { json, orm, param, prepared, preparedChange, textParam } from './statements.ts'
 import { loseRunner } from './sweep.ts'
@@ -87,7 +87,7 @@ const heartbeat = preparedChange(
   orm
     .update(runners)
     .set({ last_heartbeat: param('now') })
-    .where(isRunner),
+    .where(and(isRunner, isAllowed)),
 )
 const deregister = preparedChange(
   orm
@@ -95,7 +95,7 @@ const deregister = preparedChange(
     .set({ deregistered_at: sql`coalesce(deregistered_at, ${param('now')})` })
     .where(isRunner),
 )
-const remove = preparedChange(orm.delete(runners).where(isRunner))
+const remove = preparedChange(orm.delete(runners).where(and(isRunner, isAllowed)))
 const silent = prepared(
   orm
     .select({ runner_id: runners.runner_id })
@@ -130,16 +130,24 @@ export function createRegistry(database: Database, callbacks: Callbacks) {
     runner_id: string,
     now: Timestamp,
     reason: Reason,
+    caller?: Caller | null,
   ): Promise<Run[] | null> {
-    if ((await remove.run(on, { runner_id })) === 0) return null
-    return await loseRunner(on, runner_id, now, reason)
+    const removed = await remove.run(on, { runner_id, now, ...asCaller(caller) })
+    if (removed > 0) return await loseRunner(on, runner_id, now, reason)
+    await explainRefusal(on, runner_id, caller, now)
+    return null
   }
   return {
     removeWithRuns,
     /** … and whom that concerns is told. */
-    remove: (runner_id: string, now: Timestamp, reason: Reason): Promise<Run[] | null> =>
+    remove: (
+      runner_id: string,
+      now: Timestamp,
+      reason: Reason,
+      caller?: Caller | null,
+    ): Promise<Run[] | null> =>
       database.transaction(async (on) => {
-        const changed = await removeWithRuns(on, runner_id, now, reason)
+        const changed = await removeWithRuns(on, runner_id, now, reason, caller)
         if (changed) await callbacks.deliver(on, changed, now)
         return changed
       }),
@@ -150,13 +158,12 @@ interface Parts {
   database: Database
   callbacks: Callbacks
   registry: Registry
-  ownership: Ownership
 }
 
-export function createRunners({ database, callbacks, registry, ownership }: Parts): Runners {
+export function createRunners({ database, callbacks, registry }: Parts): Runners {
   return {
     async register(runner, now, stale_before, caller) {
-      const { token_id, is_admin } = owner(caller)
+      const { token_id, is_admin } = asCaller(caller)
       const registered = await database.run((on) =>
         register.get(on, {
           ...runner,
@@ -188,11 +195,12 @@ export function createRunners({ database, callbacks, registry, ownership }: Part
       (await database.run((on) => findRunner.get(on, { runner_id }))) ?? null,
     list: (limit) => database.run((on) => list.all(on, { limit })),
 
-    async heartbeat(runner_id, now, caller) {
-      await ownership.check(runner_id, caller, now)
-      if ((await database.run((on) => heartbeat.run(on, { runner_id, now }))) > 0) return
-      throw new QueueError('runner_not_registered', 'Runner not registered')
-    },
+    heartbeat: (runner_id, now, caller) =>
+      database.run(async (on) => {
+        if ((await heartbeat.run(on, { runner_id, now, ...asCaller(caller) })) > 0) return
+        await explainRefusal(on, runner_id, caller, now)
+        throw new QueueError('runner_not_registered', 'Runner not registered')
+      }),
 
     async deregister(runner_id, now) {
       if ((await database.run((on) => deregister.run(on, { runner_id, now }))) > 0) return
@@ -200,8 +208,8 @@ export function createRunners({ database, callbacks, registry, ownership }: Part
     },
 
     async remove(runner_id, now, caller) {
-      await ownership.check(runner_id, caller, now)
-      const lost = await registry.remove(runner_id, now, because('runner_removed', 'runner'))
+      const reason = because('runner_removed', 'runner')
+      const lost = await registry.remove(runner_id, now, reason, caller)
       if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
       return lost
     },
@@ -224,8 +232,3 @@ export function createRunners({ database, callbacks, registry, ownership }: Part
       }),
   }
 }
-
-const owner = (caller: Caller | null | undefined) => ({
-  token_id: caller?.token_id ?? null,
-  is_admin: caller?.role === 'admin',
-})

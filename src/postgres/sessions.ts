@@ -16,7 +16,7 @@ import type { Caller } from '../queue/token.ts'
 import type { Database } from './database.ts'
 import { addSessionEvent } from './follow.ts'
 import { findActiveOfSession } from './list.ts'
-import type { Ownership } from './ownership.ts'
+import { asCaller, explainRefusal, isAllowed } from './ownership.ts'
 import { runners, runs, sessionEvents, sessions } from './schema.ts'
 import { resultOf } from './session-result.ts'
 import {
@@ -100,7 +100,9 @@ const report = preparedChange(
     .set({ status: param('status'), updated_at: param('now') })
     .where(
       sql`session_id = ${param('session_id')}
-        AND (runner_id IS NULL OR runner_id = ${param('runner_id')})`,
+        AND (runner_id IS NULL OR runner_id = ${param('runner_id')})
+        AND EXISTS (SELECT 1 FROM runners WHERE runners.runner_id = ${param('runner_id')})
+        AND ${isAllowed}`,
     ),
 )
 
@@ -146,10 +148,9 @@ function existing(session: Session | undefined): Session {
 interface Parts {
   database: Database
   stops: Stops
-  ownership: Ownership
 }
 
-export function createSessions({ database, stops, ownership }: Parts): Sessions {
+export function createSessions({ database, stops }: Parts): Sessions {
   const find = async (session_id: string): Promise<Session> =>
     existing(await database.run((on) => get.get(on, { session_id })))
 
@@ -227,20 +228,20 @@ export function createSessions({ database, stops, ownership }: Parts): Sessions 
 
     stop,
 
-    async report(session_id, runner_id, status, now, caller) {
-      await ownership.check(runner_id, caller, now)
-      await database.run(async (on) => {
+    report: (session_id, runner_id, status, now, caller) =>
+      database.run(async (on) => {
+        const given = { session_id, runner_id, status, now, ...asCaller(caller) }
+        if ((await report.run(on, given)) > 0) return
+        await explainRefusal(on, runner_id, caller, now)
         if (!(await findRunner.get(on, { runner_id }))) {
           throw new QueueError('runner_not_registered', 'Runner not registered')
         }
-        if ((await report.run(on, { session_id, runner_id, status, now })) > 0) return
         existing(await get.get(on, { session_id }))
         throw new QueueError(
           'session_not_held',
           `Session '${session_id}' is served by another runner than ${runner_id}`,
         )
-      })
-    },
+      }),
 
     delete: (session_id) =>
       database.run(async (on): Promise<DeletedSession> => {

@@ -3,13 +3,14 @@ import { eq, type SQL, sql } from 'drizzle-orm'
 import { type Cause, clientOf } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import { isTerminal, type Timestamp } from '../queue/run.ts'
-import type { StopOutcome } from '../queue/run-queue.ts'
+import type { Claim, StopOutcome } from '../queue/run-queue.ts'
 import type { Stops as TakenStops } from '../queue/runner.ts'
 import type { Caller } from '../queue/token.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import { type Callbacks, concernsNobody } from './callbacks.ts'
 import type { Database } from './database.ts'
 import { sessionStatus } from './follow.ts'
+import { asCaller, explainRefusal, refusal, refusalError } from './ownership.ts'
 import { runnerColumns } from './runners.ts'
 import { runners, runs, type sessions } from './schema.ts'
 import {
@@ -88,7 +89,11 @@ const hasUnsent = sql<boolean>`(EXISTS (SELECT 1 FROM runs WHERE ${unsent('runs'
 const anyUnsent = new Statement<{ any: boolean }>(sql`SELECT ${hasUnsent} AS any`)
 const askRunner = prepared(
   orm
-    .select({ ...runnerColumns, has_stops: hasUnsent.as('has_stops') })
+    .select({
+      ...runnerColumns,
+      has_stops: hasUnsent.as('has_stops'),
+      refused: refusal.as('refused'),
+    })
     .from(runners)
     .where(eq(runners.runner_id, param('runner_id'))),
 )
@@ -111,8 +116,17 @@ export const createStops = (database: Database, callbacks: Callbacks) => ({
   },
 
   /** What concerns the runner itself, before any run. */
-  askRunner: (runner_id: string, resend_before: Timestamp) =>
-    database.run((on) => askRunner.get(on, { runner_id, resend_before })),
+  askRunner: (
+    { runner_id, caller }: Pick<Claim, 'runner_id' | 'caller'>,
+    now: Timestamp,
+    resend_before: Timestamp,
+  ) =>
+    database.run(async (on) => {
+      const asked = await askRunner.get(on, { runner_id, resend_before, now, ...asCaller(caller) })
+      if (asked?.refused) throw refusalError(asked.refused, runner_id)
+      if (!asked) await explainRefusal(on, runner_id, caller, now)
+      return asked
+    }),
 
   takeStops: (runner_id: string, now: Timestamp, resend_before: Timestamp): Promise<TakenStops> =>
     database.run(async (on) => {
