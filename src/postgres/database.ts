@@ -70,7 +70,12 @@ export class Database {
   constructor({ config, settings }: Target) {
     this.#pool = new pg.Pool({
       ...config,
-      onConnect: async (client) => void (await client.query(settings)),
+      onConnect: async (client) => {
+        // One that breaks between two statements of a transaction has nobody else who listens: the
+        // next statement tells.
+        client.on('error', () => {})
+        await client.query(settings)
+      },
       max: POOL_SIZE,
       idleTimeoutMillis: IDLE_CONNECTION_MS,
     })
