@@ -1,6 +1,7 @@
 /** The kill harness, for some seconds; `npm run torture` goes on for as long as one likes. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { isBroken } from './invariants.ts'
+import { ENGINES } from './store.ts'
 import { type Counts, FULL_SIZE, tortureRound } from './torture.ts'
 
 const NEVER = new AbortController().signal
@@ -10,21 +11,26 @@ const ROUNDS_MAX = 4
 const isEnough = ({ server_kills, runner_kills, runs, starts, completions }: Counts): boolean =>
   server_kills + runner_kills > 4 && Math.min(runs, starts, completions) > 10
 
-test('whatever is killed, nothing acknowledged is lost and every run ends as it must', async () => {
-  const rounds: Counts[] = []
-  // One round, on a machine that is not busy with other things.
-  while (!rounds.some(isEnough)) {
-    expect(rounds.length, `too little happened: ${JSON.stringify(rounds)}`).toBeLessThan(ROUNDS_MAX)
-    const seed = Date.now() % 2 ** 31
-    const round = await tortureRound({
-      seed,
-      seconds: 6,
-      fault: null,
-      size: FULL_SIZE,
-      stop: NEVER,
-    })
-    const { invariants, counts, database } = round
-    expect({ seed, database, broken: invariants.filter(isBroken) }).toMatchObject({ broken: [] })
-    rounds.push(counts)
-  }
+describe.each(ENGINES)('on %s', (engine) => {
+  test('whatever is killed, nothing acknowledged is lost and every run ends as it must', async () => {
+    const rounds: Counts[] = []
+    // One round, on a machine that is not busy with other things.
+    while (!rounds.some(isEnough)) {
+      expect(rounds.length, `too little happened: ${JSON.stringify(rounds)}`).toBeLessThan(
+        ROUNDS_MAX,
+      )
+      const seed = Date.now() % 2 ** 31
+      const round = await tortureRound({
+        engine,
+        seed,
+        seconds: 6,
+        fault: null,
+        size: FULL_SIZE,
+        stop: NEVER,
+      })
+      const { invariants, counts, database } = round
+      expect({ seed, database, broken: invariants.filter(isBroken) }).toMatchObject({ broken: [] })
+      rounds.push(counts)
+    }
+  })
 })

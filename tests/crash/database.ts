@@ -1,4 +1,4 @@
-/** What the database itself says, read by the driver alone: none of the product's code comes between. */
+/** What a SQLite database itself says, read by the driver alone: none of the product's code comes between. */
 
 import type { Demands } from '../../src/queue/demands.ts'
 import type { RunStatus } from '../../src/queue/run.ts'
@@ -50,60 +50,63 @@ export interface Contents {
   completions: Map<string, number>
   /** Null where nobody has asked for it: then it is not kept. */
   pendingCounter: number | null
-  /** What SQLite finds wrong with the file. */
+  /** What the database itself finds wrong. */
   damage: string[]
 }
 
 export interface Reader {
   /** @param whole whether the file is checked, too, which takes its time */
-  read(whole: boolean): Contents
+  read(whole: boolean): Promise<Contents>
   /** Runs that have not ended. */
-  active(): Pick<Row, 'run_id' | 'plan' | 'status'>[]
-  close(): void
+  active(): Promise<Pick<Row, 'run_id' | 'plan' | 'status'>[]>
+  close(): Promise<void>
 }
 
 export async function openReader(path: string): Promise<Reader> {
   const Driver = await loadDriver()
   const client = new Driver(path, { readonly: true, timeout: 10_000 })
   const all = <T>(sql: string) => client.prepare<[], T>(sql).all()
+  const read = client.transaction((whole: boolean): Contents => {
+    const rows = all<Omit<Row, 'demands'> & { demands: string | null }>(
+      `SELECT seq, run_id, session_id, prompt, parameters ->> '$.plan' AS plan,
+         parameters ->> '$.delay_ms' AS delay_ms, retry_delay_seconds, priority, demands, status, runner_id, claim_token, idempotency_key, error, result ->> '$.text' AS result_text,
+         attempt, max_attempts, created_at, completed_at FROM runs ORDER BY seq`,
+    )
+    return {
+      rows: rows.map((row) => ({
+        ...row,
+        demands: row.demands === null ? null : (JSON.parse(row.demands) as Demands),
+      })),
+      moves: all('SELECT * FROM run_events ORDER BY event_id'),
+      sessions: all('SELECT session_id, status FROM sessions'),
+      completions: new Map(
+        all<{ run_id: string; count: number }>(
+          `SELECT run_id, count(*) AS count FROM session_events
+           WHERE event_type = 'run_completed' GROUP BY run_id`,
+        ).map(({ run_id, count }) => [run_id, count]),
+      ),
+      pendingCounter:
+        all<{ value: number }>(`SELECT value FROM counters WHERE name = 'pending'`)[0]?.value ??
+        null,
+      damage: whole
+        ? [
+            ...all<{ integrity_check: string }>('PRAGMA integrity_check')
+              .map((line) => line.integrity_check)
+              .filter((line) => line !== 'ok'),
+            ...all('PRAGMA foreign_key_check').map((line) => JSON.stringify(line)),
+          ]
+        : [],
+    }
+  })
   return {
-    read: client.transaction((whole: boolean): Contents => {
-      const rows = all<Omit<Row, 'demands'> & { demands: string | null }>(
-        `SELECT seq, run_id, session_id, prompt, parameters ->> '$.plan' AS plan,
-           parameters ->> '$.delay_ms' AS delay_ms, retry_delay_seconds, priority, demands, status, runner_id, claim_token, idempotency_key, error, result ->> '$.text' AS result_text,
-           attempt, max_attempts, created_at, completed_at FROM runs ORDER BY seq`,
-      )
-      return {
-        rows: rows.map((row) => ({
-          ...row,
-          demands: row.demands === null ? null : (JSON.parse(row.demands) as Demands),
-        })),
-        moves: all('SELECT * FROM run_events ORDER BY event_id'),
-        sessions: all('SELECT session_id, status FROM sessions'),
-        completions: new Map(
-          all<{ run_id: string; count: number }>(
-            `SELECT run_id, count(*) AS count FROM session_events
-             WHERE event_type = 'run_completed' GROUP BY run_id`,
-          ).map(({ run_id, count }) => [run_id, count]),
-        ),
-        pendingCounter:
-          all<{ value: number }>(`SELECT value FROM counters WHERE name = 'pending'`)[0]?.value ??
-          null,
-        damage: whole
-          ? [
-              ...all<{ integrity_check: string }>('PRAGMA integrity_check')
-                .map((line) => line.integrity_check)
-                .filter((line) => line !== 'ok'),
-              ...all('PRAGMA foreign_key_check').map((line) => JSON.stringify(line)),
-            ]
-          : [],
-      }
-    }),
-    active: () =>
+    read: async (whole) => read(whole),
+    active: async () =>
       all(
         `SELECT run_id, parameters ->> '$.plan' AS plan, status FROM runs
          WHERE status IN ('pending', 'claimed', 'running', 'stopping')`,
       ),
-    close: () => void client.close(),
+    async close() {
+      client.close()
+    },
   }
 }

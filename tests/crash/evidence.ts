@@ -7,6 +7,8 @@ import { SECONDS } from './servers.ts'
 
 export interface Evidence extends Contents {
   ledger: Ledger
+  /** The events' ids tell the order of their commits. */
+  ordered: boolean
   /** All is over: what has not ended will not. */
   final: boolean
 }

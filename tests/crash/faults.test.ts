@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { FAULTS, type Fault } from './faults.ts'
 import { isBroken } from './invariants.ts'
+import type { EngineName } from './store.ts'
 import { tortureRound } from './torture.ts'
 
 const SMALL = { servers: 1, runners: 1, clients: 2 }
@@ -10,13 +11,18 @@ const KILLING = { gap_ms: { least: 200, most: 900 } }
 const PEACEFUL = { gap_ms: { least: 60_000, most: 60_000 } }
 
 describe.concurrent('a server that', () => {
-  test.each(Object.entries(FAULTS) as [Fault, string][])('%s breaks %s', async (fault, name) => {
-    const pace = fault === 'acknowledges_first' ? KILLING : PEACEFUL
-    const round = await tortureRound({
-      ...{ seed: 1, seconds: 25, fault },
-      size: { ...SMALL, ...pace },
-      stop: new AbortController().signal,
-    })
-    expect(round.invariants.filter(isBroken).map((each) => each.name)).toContain(name)
-  })
+  const onSqlite = Object.entries(FAULTS).map(([fault, name]) => ['sqlite', fault, name])
+  const cases = [...onSqlite, ['postgres', 'takes_outdated_tokens', FAULTS.takes_outdated_tokens]]
+  test.each(cases as [EngineName, Fault, string][])(
+    'on %s %s breaks %s',
+    async (engine, fault, name) => {
+      const pace = fault === 'acknowledges_first' ? KILLING : PEACEFUL
+      const round = await tortureRound({
+        ...{ engine, seed: 1, seconds: 25, fault },
+        size: { ...SMALL, ...pace },
+        stop: new AbortController().signal,
+      })
+      expect(round.invariants.filter(isBroken).map((each) => each.name)).toContain(name)
+    },
+  )
 })

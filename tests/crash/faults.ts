@@ -1,4 +1,7 @@
-/** Ways to be wrong that the harness must find out; `faulty-driver.mjs` makes a server so. */
+/**
+ * Ways to be wrong that the harness must find out; `faulty-driver.mjs` makes a server on SQLite so, and
+ * `faulty-pg.mjs` one on PostgreSQL in some of them.
+ */
 export const FAULTS = {
   acknowledges_first: 'acknowledged_kept',
   claims_what_is_held: 'held_once',

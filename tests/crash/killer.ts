@@ -3,10 +3,12 @@ import { pause } from '../../src/load/timing.ts'
 import type { Crew } from './crew.ts'
 import type { Front } from './front.ts'
 import type { Servers } from './servers.ts'
+import type { Store } from './store.ts'
 
 export interface Kills {
   server_kills: number
   runner_kills: number
+  database_kills: number
   cuts: number
 }
 
@@ -19,6 +21,7 @@ interface KillerOptions {
   servers: Servers
   crew: Crew
   front: Front
+  store: Pick<Store, 'crash'>
   random: () => number
   size: Pace & { servers: number; runners: number }
 }
@@ -27,9 +30,12 @@ interface KillerOptions {
 const LEAVING = 0.15
 /** A process comes back so much later. */
 const DOWN_MS = 250
+/** Where the database is away, a server says so and ends: it is started again so often. */
+const STARTS = 20
+const DATABASE = 'database'
 
 export class Killer {
-  readonly kills: Kills = { server_kills: 0, runner_kills: 0, cuts: 0 }
+  readonly kills: Kills = { server_kills: 0, runner_kills: 0, database_kills: 0, cuts: 0 }
   readonly #options: KillerOptions
   /** Those that are down or coming up: to kill them again proves nothing. */
   readonly #busy = new Map<string, Promise<void>>()
@@ -40,7 +46,7 @@ export class Killer {
 
   /** Resolves when it is over and everything is up again. */
   async work(over: AbortSignal): Promise<void> {
-    const { random, front } = this.#options
+    const { random, front, store } = this.#options
     const { servers, runners, gap_ms } = this.#options.size
     const one = (count: number) => Math.floor(random() * count)
     while (!over.aborted) {
@@ -50,6 +56,7 @@ export class Killer {
       if (dice < 0.4) this.#killServer(one(servers), over)
       else if (dice < 0.48) for (let at = 0; at < servers; at += 1) this.#killServer(at, over)
       else if (dice < 0.65) this.#killRunners(one(runners), over)
+      else if (dice < 0.75 && store.crash) this.#crashDatabase(store.crash)
       else {
         front.cut()
         this.kills.cuts += 1
@@ -67,7 +74,22 @@ export class Killer {
         await servers.kill(at)
       }
       await pause(random() * DOWN_MS, over)
-      await servers.start(at)
+      await this.#start(at)
+    })
+  }
+
+  async #start(at: number): Promise<void> {
+    const { servers, store } = this.#options
+    for (let starts = 0; starts < STARTS && !(await servers.start(at)); starts += 1) {
+      if (store.crash === null) return
+      await this.#busy.get(DATABASE)
+    }
+  }
+
+  #crashDatabase(crash: NonNullable<Store['crash']>): void {
+    this.#once(DATABASE, async () => {
+      this.kills.database_kills += 1
+      await crash(this.#options.random)
     })
   }
 

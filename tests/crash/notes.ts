@@ -112,7 +112,11 @@ export class Notary {
     const facts = await this.#answer(method, path, body).then(
       (text) => ({ outcome: 'acknowledged' as const, status: 200, ...read(text) }),
       (error: unknown) => {
-        if (error instanceof Refused) return { outcome: 'refused' as const, status: error.status }
+        if (error instanceof Refused) {
+          // 503: the database went away, perhaps in the midst of the commit.
+          const outcome = error.status === 503 ? ('lost' as const) : ('refused' as const)
+          return { outcome, status: error.status }
+        }
         if (error instanceof NoAnswer) return {}
         throw error
       },

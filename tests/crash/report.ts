@@ -20,6 +20,7 @@ export interface Torture {
 const TITLES: Record<keyof Counts, string> = {
   server_kills: 'servers killed',
   runner_kills: 'runner processes killed',
+  database_kills: 'databases killed',
   cuts: 'connections cut',
   lost: 'answers lost',
   runs: 'runs acknowledged',

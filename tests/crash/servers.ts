@@ -7,7 +7,8 @@ import type { Fault } from './faults.ts'
 import type { Front } from './front.ts'
 
 const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
-const FAULTS = new URL('./faulty-driver.mjs', import.meta.url).href
+const faulty = (url: string) =>
+  new URL(url.startsWith('file:') ? './faulty-driver.mjs' : './faulty-pg.mjs', import.meta.url).href
 
 /** Time passes quickly, so that much happens in it. */
 export const SECONDS = {
@@ -35,11 +36,14 @@ const SETTINGS = {
 const STDERR_KEPT = 2000
 
 export interface ServersOptions {
-  database: string
+  /** DATABASE_URL */
+  url: string
   front: Front
   count: number
   /** Makes the servers wrong on purpose, to see whether that is found out. */
   fault: Fault | null
+  /** The database was away, as far as that is known: a server that starts then says so and ends. */
+  mayFailToStart: () => boolean
   /** One ended though nobody killed it. */
   onDeath: (how: string) => void
 }
@@ -56,13 +60,13 @@ export class Servers {
 
   /** @returns whether it listens; else it has ended */
   async start(at: number): Promise<boolean> {
-    const { database, front, fault, onDeath } = this.#options
-    const wrong = fault === null ? [] : ['--import', FAULTS]
+    const { url, front, fault, onDeath, mayFailToStart } = this.#options
+    const wrong = fault === null ? [] : ['--import', faulty(url)]
     const child = spawn(process.execPath, [...wrong, BIN, 'serve', '--port', '0'], {
       env: {
         PATH: process.env['PATH'],
         ...Object.fromEntries(Object.entries(SETTINGS).map(([name, n]) => [name, String(n)])),
-        ...{ DATABASE_URL: `file:${database}`, LOG_LEVEL: 'error', FAULT: fault ?? '' },
+        ...{ DATABASE_URL: url, LOG_LEVEL: 'error', FAULT: fault ?? '' },
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -84,7 +88,8 @@ export class Servers {
     const ended = once(child, 'exit').then(([code, signal]) => {
       if (port !== undefined) front.remove(port)
       const isMeant = this.#killed.has(child) && (signal === 'SIGKILL' || code === 0)
-      if (!isMeant) onDeath(`${signal ?? `exit code ${code}`}: ${stderr}`)
+      const isExcused = port === undefined && code === 1 && mayFailToStart()
+      if (!isMeant && !isExcused) onDeath(`${signal ?? `exit code ${code}`}: ${stderr}`)
       return false
     })
     return await Promise.race([listening, ended])

@@ -1,8 +1,5 @@
 /** One round: a database, servers, runners and clients; processes are killed, then all must end well. */
 import { setMaxListeners } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { HttpClient } from '../../src/load/http.ts'
 import type { Invariant } from '../../src/load/invariants.ts'
@@ -10,7 +7,7 @@ import { seededRandom } from '../../src/load/random.ts'
 import { pause } from '../../src/load/timing.ts'
 import { beClient, stopRun } from './clients.ts'
 import { Crew } from './crew.ts'
-import { openReader, type Reader } from './database.ts'
+import type { Reader } from './database.ts'
 import { FAULTS, type Fault } from './faults.ts'
 import { Front } from './front.ts'
 import { checkAll, isBroken } from './invariants.ts'
@@ -18,6 +15,7 @@ import { Killer, type Kills, type Pace } from './killer.ts'
 import { Ledger } from './ledger.ts'
 import { Notary } from './notes.ts'
 import { Servers } from './servers.ts'
+import { type EngineName, openStore } from './store.ts'
 
 export interface Size extends Pace {
   servers: number
@@ -32,6 +30,7 @@ export const FULL_SIZE: Size = {
 }
 
 export interface RoundOptions {
+  engine: EngineName
   seed: number
   /** For how long processes are killed. */
   seconds: number
@@ -67,14 +66,16 @@ const STALL_FAULTY_MS = 4000
 const DRAIN_LOOK_MS = 200
 
 export async function tortureRound(options: RoundOptions): Promise<Round> {
-  const { seed, seconds, fault, size, stop } = options
+  const { engine, seed, seconds, fault, size, stop } = options
   const random = seededRandom(seed)
-  const folder = mkdtempSync(join(tmpdir(), 'runqueue-torture-'))
-  const database = join(folder, 'queue.db')
+  const store = await openStore(engine)
   const ledger = new Ledger()
   const front = await Front.start(random)
   const onDeath = (how: string) => void ledger.deaths.push(how)
-  const servers = new Servers({ database, front, count: size.servers, fault, onDeath })
+  const servers = new Servers({
+    ...{ url: store.url, front, count: size.servers, fault, onDeath },
+    mayFailToStart: store.wasAway,
+  })
   const crew = new Crew({ url: front.url, ledger, random, count: size.runners })
   const client = new HttpClient(front.url, 32)
   const notary = new Notary(client, ledger.write)
@@ -87,19 +88,22 @@ export async function tortureRound(options: RoundOptions): Promise<Round> {
     const starting = Array.from({ length: size.servers }, (_, at) => servers.start(at))
     const listen = (await Promise.all(starting)).every(Boolean)
     if (!listen) throw new Error(`the servers do not start (is it built?): ${ledger.deaths[0]}`)
-    reader = await openReader(database)
-    const look = (final: boolean) => checkAll({ ...(reader as Reader).read(final), ledger, final })
+    const opened = await store.openReader()
+    reader = opened
+    const { ordered } = store
+    const look = async (final: boolean) =>
+      checkAll({ ...(await opened.read(final)), ledger, ordered, final })
     for (let at = 0; at < size.runners; at += 1) crew.start(at)
     const clients = Array.from({ length: size.clients }, (_, n) =>
       beClient({ notary, random, over: over.signal, name: `client ${n}: run` }),
     )
-    const killer = new Killer({ servers, crew, front, random, size })
+    const killer = new Killer({ servers, crew, front, store, random, size })
     const killing = killer.work(over.signal)
     const until = performance.now() + seconds * 1000
     const left = () => until - performance.now()
     while (left() > 0 && !stop.aborted && !broken) {
       await pause(Math.min(LOOK_MS, left()), stop)
-      invariants = look(false)
+      invariants = await look(false)
       broken = invariants.some((each) => isBroken(each) && isAwaited(each, fault))
     }
     over.abort()
@@ -111,20 +115,20 @@ export async function tortureRound(options: RoundOptions): Promise<Round> {
       await drain(reader, notary, fault === null ? STALL_MS : STALL_FAULTY_MS)
     }
     // What was seen broken stays so, though it may have come right since.
-    if (!broken) invariants = look(true)
+    if (!broken) invariants = await look(true)
     broken = invariants.some(isBroken)
     return {
       counts: countsOf(ledger, killer.kills),
       invariants,
-      database: broken && fault === null ? database : null,
+      database: broken && fault === null ? await store.remove(true) : null,
     }
   } finally {
     over.abort()
     await Promise.all([crew.killAll(), servers.killAll()])
     client.close()
     front.close()
-    reader?.close()
-    if (!broken || fault !== null) rmSync(folder, { recursive: true, force: true })
+    await reader?.close()
+    if (!broken || fault !== null) await store.remove(false)
   }
 }
 
@@ -137,7 +141,7 @@ async function drain(reader: Reader, notary: Notary, stallMs: number): Promise<v
   let seen = ''
   let moved = performance.now()
   for (;;) {
-    const active = reader.active()
+    const active = await reader.active()
     if (active.length === 0) return
     const now = JSON.stringify(active)
     if (now !== seen) moved = performance.now()
