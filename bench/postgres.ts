@@ -1,41 +1,26 @@
-/** PostgreSQL: claims by many at once, beside other queues on the same server; and law 4. */
+/**
+ * PostgreSQL: claims by many at once, beside other queues on the same server, which does not answer
+ * before a commit is on the disk. All do the same durable work: each of 16 claimers takes one job, with
+ * a commit, completes it, with a commit, and takes the next; each queue has one process and 10
+ * connections. graphile-worker's are those of its own worker (concurrency 16, and, as it comes, no
+ * local queue and no batches of completions); pg-boss's call fetch and complete. runqueue's call the
+ * engine as a server does; what comes while others are under way goes in one statement with its kind.
+ * Here a run has a session, which follows, and a history, which jobs elsewhere have not.
+ */
 import { Logger, makeWorkerUtils, run as runGraphile } from 'graphile-worker'
-import pg from 'pg'
 import PgBoss from 'pg-boss'
 import { openPostgresEngine } from '../src/postgres/engine.ts'
-import type { Engine } from '../src/queue/engine.ts'
-import { newClaimToken, newRunId, newSessionId } from '../src/queue/ids.ts'
+import { newClaimToken } from '../src/queue/ids.ts'
 import { createPostgresServer } from '../tests/postgres/support/server.ts'
-import {
-  type Figure,
-  inTurn,
-  median,
-  medianRatio,
-  now,
-  quantile,
-  register,
-  say,
-} from './support.ts'
+import { addPending, withDatabase } from './postgres-database.ts'
+import { serversFigures } from './postgres-servers.ts'
+import { flatnessFigures } from './postgres-stock.ts'
+import { type Figure, inTurn, median, medianRatio, now, register } from './support.ts'
 
 const CLAIMERS = 16
 const JOBS = 4000
-const CLAIMS = 300
 
 const silent = new Logger(() => () => {})
-
-let made = 0
-
-/** A database of its own for each measurement, on the one server, which is removed with all of them. */
-async function withDatabase<T>(server: string, use: (url: string) => Promise<T>): Promise<T> {
-  const admin = new pg.Client({ connectionString: server })
-  await admin.connect()
-  const name = `bench_${made++}`
-  await admin.query(`CREATE DATABASE ${name}`)
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  await admin.end()
-  return await use(url.href)
-}
 
 /** Each claims one, finishes it, claims the next. @returns jobs a second */
 async function claimersAt(work: (claimer: number) => Promise<boolean>): Promise<number> {
@@ -51,13 +36,7 @@ async function claimersAt(work: (claimer: number) => Promise<boolean>): Promise<
 async function runqueueRate(url: string): Promise<number> {
   const engine = await openPostgresEngine({ url })
   for (let i = 0; i < CLAIMERS; i++) await register(engine, `runner-${i}`)
-  for (let added = 0; added < JOBS; added += 1000) {
-    const batch = Array.from({ length: 1000 }, () => ({
-      ...{ run_id: newRunId(), session_id: newSessionId(), type: 'start_session' as const },
-      parameters: { prompt: 'x' },
-    }))
-    await engine.runs.addMany(batch, now())
-  }
+  await addPending(engine, JOBS)
   const rate = await claimersAt(async (claimer) => {
     const runner_id = `runner-${claimer}`
     const claim = { runner_id, limit: 1, claim_key: null, tokens: [newClaimToken()] }
@@ -122,86 +101,6 @@ async function graphileRate(url: string): Promise<number> {
   return rate
 }
 
-const fill = (count: number, status: string, demands: string) => `
-  INSERT INTO runqueue.runs (run_id, session_id, type, parameters, demands, status, created_at, completed_at)
-  SELECT '${status}_' || i || '_${demands.length}', 'ses_stock', 'start_session', '{"prompt":"x"}', ${demands}, '${status}',
-    to_char(timestamp '2026-01-01' + i * interval '1 second', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-    ${status === 'pending' ? 'NULL' : `'2026-01-02T00:00:00.000Z'`}
-  FROM generate_series(1, ${count}) AS i`
-const DEMANDS = `jsonb_build_object('hostname', CASE WHEN i % 3 <> 1 THEN 'host-' || i % 5000 END,
-  'project_dir', CASE WHEN i % 3 <> 2 THEN '/dir/' || i % 700 END,
-  'tags', jsonb_build_array(CASE WHEN i % 2 = 0 THEN 'bench' ELSE 'cuda' END, 'tag-' || i % 50))`
-
-const STOCKS = {
-  plain: [fill(2000, 'pending', 'NULL::jsonb')],
-  many: [fill(300_000, 'pending', 'NULL::jsonb')],
-  unmatched: [fill(100_000, 'pending', DEMANDS), fill(2000, 'pending', 'NULL::jsonb')],
-  finished: [fill(300_000, 'completed', 'NULL::jsonb'), fill(2000, 'pending', 'NULL::jsonb')],
-}
-type Stock = keyof typeof STOCKS
-
-async function openStock(url: string, statements: string[]): Promise<Engine> {
-  const engine = await openPostgresEngine({ url, durability: 'normal' })
-  await register(engine, 'runner')
-  const shell = new pg.Client({ connectionString: url, options: '-c runqueue.hint=off' })
-  await shell.connect()
-  await shell.query(
-    "INSERT INTO runqueue.sessions (session_id, status, created_at, updated_at) VALUES ('ses_stock', 'pending', '', '')",
-  )
-  for (const statement of statements) await shell.query(statement)
-  await shell.query('VACUUM ANALYZE runqueue.runs')
-  await shell.end()
-  return engine
-}
-
-/** @returns the p50 of claims, one after the other, in ms */
-async function claimTime(engine: Engine): Promise<number> {
-  const times: number[] = []
-  for (let i = 0; i < CLAIMS; i++) {
-    const claim = { runner_id: 'runner', limit: 1, claim_key: null, tokens: [newClaimToken()] }
-    const at = performance.now()
-    const [run] = await engine.runs.claim(claim, now())
-    times.push(performance.now() - at)
-    if (run?.demands !== null) throw new Error('claimed a run that it should not have')
-  }
-  return quantile(times, 0.5)
-}
-
-async function flatnessFigures(server: string): Promise<Figure[]> {
-  const engines: [Stock, Engine][] = []
-  const measure = async (stocks: [Stock, string[]][]): Promise<Record<Stock, number[]>> => {
-    const [next, ...rest] = stocks
-    if (!next) {
-      for (const [, engine] of engines) await claimTime(engine)
-      const named = engines.map(([name, engine]) => [name, () => claimTime(engine)])
-      return await inTurn(Object.fromEntries(named) as Record<Stock, () => Promise<number>>)
-    }
-    const [name, statements] = next
-    return await withDatabase(server, async (url) => {
-      say(`  filling: ${name}`)
-      const engine = await openStock(url, statements)
-      engines.push([name, engine])
-      try {
-        return await measure(rest)
-      } finally {
-        await engine.close()
-      }
-    })
-  }
-  const times = await measure(Object.entries(STOCKS) as [Stock, string[]][])
-  const figure = (what: string, name: Stock, bar: number, aim: number): Figure => ({
-    what: `PostgreSQL, claim p50: ${what} / 2 000 pending`,
-    value: medianRatio(times[name], times.plain),
-    ...{ unit: '×' as const, bar, aim, better: 'less' as const },
-    detail: `${median(times[name]).toFixed(3)} ms / ${median(times.plain).toFixed(3)} ms`,
-  })
-  return [
-    figure('300 000 pending', 'many', 1.5, 1.1),
-    figure('100 000 pending that it cannot take', 'unmatched', 3, 1.5),
-    figure('300 000 finished', 'finished', 1.5, 1.1),
-  ]
-}
-
 export async function postgresFigures(): Promise<Figure[]> {
   const postgres = await createPostgresServer({})
   await postgres.start()
@@ -217,7 +116,12 @@ export async function postgresFigures(): Promise<Figure[]> {
       ...{ unit: '×', bar: 1, aim: 1.5, better: 'more' },
       detail: `${median(rates.runqueue).toFixed(0)}/s / ${median(rates[name]).toFixed(0)}/s`,
     })
-    return [to('pg-boss'), to('graphile-worker'), ...(await flatnessFigures(postgres.url))]
+    return [
+      to('pg-boss'),
+      to('graphile-worker'),
+      ...(await serversFigures(postgres.url)),
+      ...(await flatnessFigures(postgres.url)),
+    ]
   } finally {
     await postgres.remove()
   }

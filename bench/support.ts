@@ -14,7 +14,7 @@ export const REPEATS = 3
 export interface Figure {
   what: string
   value: number
-  unit: '×' | 'ms' | '%' | 'MB'
+  unit: '×' | 'ms' | '%' | 'MB' | ''
   bar: number
   aim: number
   better: 'less' | 'more'
