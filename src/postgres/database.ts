@@ -3,16 +3,16 @@ import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import type { Durability } from '../queue/engine.ts'
 import { emptyHistogram, LATENCY_BOUNDS, observe } from '../queue/histogram.ts'
-import { isDisconnected, isRepeatable, translate } from './errors.ts'
+import { isDisconnected, isRepeatable, isSilence, translate } from './errors.ts'
 
 /** What one server process has at most; PostgreSQL itself allows 100 unless told otherwise. */
 const POOL_SIZE = 10
 /** How long a request may wait for a connection: for a new one, or a free one. */
 const CONNECT_TIMEOUT_MS = 10_000
 /** No statement here is meant to take long; one that does is stuck behind a lock or a dead network. */
-const STATEMENT_TIMEOUT_MS = 20_000
+const STATEMENT_TIMEOUT_MS = 10_000
 /** For the case that the answer never comes: the server is gone without a word. */
-const ANSWER_TIMEOUT_MS = 25_000
+const ANSWER_TIMEOUT_MS = 12_000
 const IDLE_CONNECTION_MS = 60_000
 /** Operations that PostgreSQL undid for the sake of others are done again so often. */
 const ATTEMPTS = 8
@@ -64,11 +64,18 @@ interface Watcher {
 export class Database {
   /** How long operations that wrote took, until they were on the disk. */
   readonly commits = emptyHistogram(LATENCY_BOUNDS)
-  readonly #pool: pg.Pool
+  readonly #target: Target
+  #pool: pg.Pool
   #watcher: Watcher = { ready: async () => {}, nudge() {} }
 
-  constructor({ config, settings }: Target) {
-    this.#pool = new pg.Pool({
+  constructor(target: Target) {
+    this.#target = target
+    this.#pool = this.#makePool()
+  }
+
+  #makePool(): pg.Pool {
+    const { config, settings } = this.#target
+    const pool = new pg.Pool({
       ...config,
       onConnect: async (client) => {
         // One that breaks between two statements of a transaction has nobody else who listens: the
@@ -80,7 +87,15 @@ export class Database {
       idleTimeoutMillis: IDLE_CONNECTION_MS,
     })
     // Connections that break while nobody uses them leave the pool; who needs one gets another.
-    this.#pool.on('error', () => {})
+    pool.on('error', () => {})
+    return pool
+  }
+
+  /** Where one connection keeps silent the others may do so too: none of them is asked again. */
+  #renew(silent: pg.Pool): void {
+    if (silent !== this.#pool) return
+    this.#pool = this.#makePool()
+    silent.end().catch(() => {})
   }
 
   watchedBy(watcher: Watcher): void {
@@ -142,9 +157,11 @@ export class Database {
   async #repeat<T>(attempt: () => Promise<T>): Promise<T> {
     for (let attempts = 1; ; attempts += 1) {
       await this.#watcher.ready()
+      const pool = this.#pool
       try {
         return await attempt()
       } catch (error) {
+        if (isSilence(error)) this.#renew(pool)
         if (!isRepeatable(error) || attempts === ATTEMPTS) throw translate(error)
       }
       await setTimeout(Math.random() * ATTEMPT_DELAY_MS * 2 ** attempts)

@@ -35,6 +35,10 @@ export function isDisconnected(error: unknown): boolean {
   )
 }
 
+/** No answer came in time: the server, or the network before it, is gone without a word. */
+export const isSilence = (error: unknown): boolean =>
+  /^Query read timeout/.test(told(error).message)
+
 /** A QueueError for what the world does to a database; other errors are returned as they are. */
 export function translate(error: unknown): unknown {
   if (error instanceof QueueError) return error

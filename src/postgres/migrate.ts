@@ -13,6 +13,11 @@ const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle/postgres', import
 const MIGRATION_LOCK = 7_311_000
 /** What the migrations use: snapshots of 64-bit transaction ids, functions with SQL bodies. */
 const OLDEST_VERSION = 140_000
+/** An index of a large table takes its time: the driver's own deadline is not for it. */
+const patient = (text: string): pg.QueryConfig & { query_timeout: number } => ({
+  text,
+  query_timeout: 3_600_000,
+})
 const NO_SUCH_TABLE = ['42P01', '3F000']
 
 export async function migrate(client: pg.Client, place: string): Promise<void> {
@@ -35,7 +40,7 @@ export async function migrate(client: pg.Client, place: string): Promise<void> {
     }
     for (const { sql, hash, folderMillis } of migrations) {
       if (folderMillis <= applied) continue
-      for (const statement of sql) await client.query(statement)
+      for (const text of sql) await client.query(patient(text))
       await client.query('INSERT INTO __drizzle_migrations (hash, created_at) VALUES ($1, $2)', [
         hash,
         folderMillis,

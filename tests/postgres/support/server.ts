@@ -31,7 +31,7 @@ const SETTINGS = {
   autovacuum_naptime: '10s',
 }
 /** PostgreSQL refuses to run as root, where tests often do: then it runs as nobody. */
-const NOBODY = 65_534
+export const NOBODY = 65_534
 const asRoot = process.getuid?.() === 0
 const identity = asRoot ? { uid: NOBODY, gid: NOBODY } : {}
 const environment = { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' }
