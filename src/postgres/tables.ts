@@ -5,23 +5,30 @@ import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { CopiedTable, Key, Row, Tables } from '../queue/tables.ts'
 import { targetOf } from './database.ts'
 import { openClient } from './open.ts'
-import { callbacks, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
+import { callbacks, runEvents, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
 import { json } from './statements.ts'
 
 const TABLES: Record<CopiedTable, { table: PgTable; key: PgColumn }> = {
   sessions: { table: sessions, key: sessions.seq },
   runs: { table: runs, key: runs.seq },
+  run_events: { table: runEvents, key: runEvents.event_id },
   session_events: { table: sessionEvents, key: sessionEvents.id },
   runners: { table: runners, key: runners.runner_id },
   tokens: { table: tokens, key: tokens.token_id },
   callbacks: { table: callbacks, key: callbacks.callback_id },
 }
 /** Those whose keys come from a sequence. */
-const NUMBERED = { sessions: 'seq', runs: 'seq', session_events: 'id', callbacks: 'callback_id' }
+const NUMBERED = {
+  sessions: 'seq',
+  runs: 'seq',
+  run_events: 'event_id',
+  session_events: 'id',
+  callbacks: 'callback_id',
+}
 
-/** What the database makes itself is left to it: a trigger keeps demand_key. */
+/** What the database makes itself is left to it: a trigger keeps demand_key, and xid tells what is news there. */
 function stored(table: PgTable) {
-  const { demand_key: _, ...columns } = getTableColumns(table) as Record<string, PgColumn>
+  const { demand_key: _, xid: __, ...columns } = getTableColumns(table) as Record<string, PgColumn>
   return columns
 }
 
@@ -46,8 +53,9 @@ export async function openPostgresTables(url: string): Promise<Tables> {
         const newest = sql`SELECT coalesce(max(event_id), 0) AS newest FROM run_events`
         const [before] = (await tx.execute<{ newest: number }>(newest)).rows
         await tx.insert(table).overridingSystemValue().values(storable)
-        // What is old is no news to anybody.
-        await tx.execute(sql`DELETE FROM run_events WHERE event_id > ${before?.newest ?? 0}`)
+        // Its own history is copied: what is told of the copy itself is none.
+        if (name !== 'run_events')
+          await tx.execute(sql`DELETE FROM run_events WHERE event_id > ${before?.newest ?? 0}`)
       })
     },
 

@@ -2,12 +2,13 @@
 import type { JsonValue } from './run.ts'
 
 /**
- * In this order, so that what a row refers to is there before it. What waiting servers are told
- * (run_events, runner_signals) is news, not state, and counters are counted anew: none is copied.
+ * In this order, so that what a row refers to is there before it. What is told to who waits just now
+ * (runner_signals, session_changes) is news, not state, and counters are counted anew.
  */
 export const COPIED_TABLES = [
   'sessions',
   'runs',
+  'run_events',
   'session_events',
   'runners',
   'tokens',

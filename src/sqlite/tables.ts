@@ -3,11 +3,12 @@ import { asc, count, desc, getTableColumns, gt, lte, sql } from 'drizzle-orm'
 import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { CopiedTable, Key, Row, Tables } from '../queue/tables.ts'
 import { existingDatabase, openDatabase } from './database.ts'
-import { callbacks, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
+import { callbacks, runEvents, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
 
 const TABLES: Record<CopiedTable, { table: SQLiteTable; key: SQLiteColumn }> = {
   sessions: { table: sessions, key: sessions.seq },
   runs: { table: runs, key: runs.seq },
+  run_events: { table: runEvents, key: runEvents.event_id },
   session_events: { table: sessionEvents, key: sessionEvents.id },
   runners: { table: runners, key: runners.runner_id },
   tokens: { table: tokens, key: tokens.token_id },
@@ -44,8 +45,9 @@ export async function openSqliteTables(url: string, existing: boolean): Promise<
           .insert(table)
           .values(rows as never)
           .run()
-        // What is old is no news to anybody.
-        orm.run(sql`DELETE FROM run_events WHERE event_id > ${newest.id}`)
+        // Its own history is copied: what is told of the copy itself is none.
+        if (name !== 'run_events')
+          orm.run(sql`DELETE FROM run_events WHERE event_id > ${newest.id}`)
       })()
     },
 
