@@ -1,5 +1,6 @@
 /** The first connection: it says whether there is such a database, and brings it up to date. */
 import pg from 'pg'
+import { DatabaseOpenError } from '../queue/errors.ts'
 import { connect, type Target } from './database.ts'
 import { translateOpen } from './errors.ts'
 import { migrate } from './migrate.ts'
@@ -12,11 +13,44 @@ export async function openClient(url: string, target: Target): Promise<pg.Client
   client.on('error', () => {})
   try {
     await connect(client, target)
+    await refuseSharedConnections(client, target, place)
     await migrate(client, place)
     return client
   } catch (error) {
     await client.end().catch(() => {})
     throw translateOpen(place, error)
+  }
+}
+
+/** Any is enough to tell; the pooler may happen to give each its own. */
+const LOOKS = 3
+
+/**
+ * A pooler such as PgBouncer that hands connections from one transaction to the next takes away what
+ * is set on them: the schema, how to plan, who listens. It shows in the process at the other end, which
+ * is not the one that was announced, and which two clients share.
+ */
+async function refuseSharedConnections(
+  client: pg.Client,
+  { config }: Target,
+  place: string,
+): Promise<void> {
+  const processOf = async (on: pg.Client): Promise<number> =>
+    (await on.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
+  const { processID: announced } = client as pg.Client & { processID: number }
+  if ((await processOf(client)) === announced) return
+  const other = new pg.Client(config)
+  other.on('error', () => {})
+  try {
+    await other.connect()
+    for (let looks = 0; looks < LOOKS; looks++) {
+      if ((await processOf(client)) !== (await processOf(other))) continue
+      throw new DatabaseOpenError(
+        `${place} is behind a pooler that shares connections between transactions, which runqueue cannot use: it listens on its connections and sets what holds for them. Use a pool with pool_mode = session, or connect to PostgreSQL directly.`,
+      )
+    }
+  } finally {
+    await other.end().catch(() => {})
   }
 }
 
