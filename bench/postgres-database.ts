@@ -1,8 +1,5 @@
 /** Databases of one's own on the one server of the section, which is removed with all of them. */
 import pg from 'pg'
-import type { Engine } from '../src/queue/engine.ts'
-import { newRunId, newSessionId } from '../src/queue/ids.ts'
-import { now } from './support.ts'
 
 let made = 0
 
@@ -20,13 +17,18 @@ export async function withDatabase<T>(
   return await use(url.href)
 }
 
-/** Runs that demand nothing, each with its session. */
-export async function addPending(engine: Engine, count: number): Promise<void> {
-  for (let added = 0; added < count; added += 1000) {
-    const batch = Array.from({ length: Math.min(1000, count - added) }, () => ({
-      ...{ run_id: newRunId(), session_id: newSessionId(), type: 'start_session' as const },
-      parameters: { prompt: 'x' },
-    }))
-    await engine.runs.addMany(batch, now())
-  }
+/** Runs that demand nothing, each with its session, in a database that an engine has opened before. */
+export async function addPending(url: string, count: number): Promise<void> {
+  const shell = new pg.Client({ connectionString: url, options: '-c runqueue.hint=off' })
+  await shell.connect()
+  await shell.query(`
+    INSERT INTO runqueue.sessions (session_id, status, created_at, updated_at)
+    SELECT 'ses_' || i, 'pending', '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z'
+    FROM generate_series(1, ${count}) AS i`)
+  await shell.query(`
+    INSERT INTO runqueue.runs (run_id, session_id, type, parameters, created_at)
+    SELECT 'run_' || i, 'ses_' || i, 'start_session', '{"prompt":"x"}', '2026-01-01T00:00:00.000Z'
+    FROM generate_series(1, ${count}) AS i`)
+  await shell.query('VACUUM ANALYZE')
+  await shell.end()
 }

@@ -32,8 +32,8 @@ export async function serversFigures(server: string): Promise<Figure[]> {
   return await withDatabase(server, async (url) => {
     say(`  filling: ${RUNS} runs`)
     const engine = await openPostgresEngine({ url, durability: 'normal' })
-    await addPending(engine, RUNS + REPEATS * RUNS_OF_ONE)
     await engine.close()
+    await addPending(url, RUNS + REPEATS * RUNS_OF_ONE)
     const servers: ChildProcess[] = []
     try {
       for (let i = 0; i < SERVERS; i++) servers.push(await startServer(url, `server-${i}`))

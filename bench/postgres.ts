@@ -36,7 +36,7 @@ async function claimersAt(work: (claimer: number) => Promise<boolean>): Promise<
 async function runqueueRate(url: string): Promise<number> {
   const engine = await openPostgresEngine({ url })
   for (let i = 0; i < CLAIMERS; i++) await register(engine, `runner-${i}`)
-  await addPending(engine, JOBS)
+  await addPending(url, JOBS)
   const rate = await claimersAt(async (claimer) => {
     const runner_id = `runner-${claimer}`
     const claim = { runner_id, limit: 1, claim_key: null, tokens: [newClaimToken()] }
@@ -101,24 +101,27 @@ async function graphileRate(url: string): Promise<number> {
   return rate
 }
 
+async function claimFigures(server: string): Promise<Figure[]> {
+  const rates = await inTurn({
+    runqueue: () => withDatabase(server, runqueueRate),
+    'pg-boss': () => withDatabase(server, pgBossRate),
+    'graphile-worker': () => withDatabase(server, graphileRate),
+  })
+  const to = (name: 'pg-boss' | 'graphile-worker'): Figure => ({
+    what: `PostgreSQL, ${CLAIMERS} claimers at once: runs claimed and completed / ${name}'s jobs`,
+    value: medianRatio(rates.runqueue, rates[name]),
+    ...{ unit: '×', bar: 1, aim: 1.5, better: 'more' },
+    detail: `${median(rates.runqueue).toFixed(0)}/s / ${median(rates[name]).toFixed(0)}/s`,
+  })
+  return [to('pg-boss'), to('graphile-worker')]
+}
+
 export async function postgresFigures(): Promise<Figure[]> {
   const postgres = await createPostgresServer({})
   await postgres.start()
   try {
-    const rates = await inTurn({
-      runqueue: () => withDatabase(postgres.url, runqueueRate),
-      'pg-boss': () => withDatabase(postgres.url, pgBossRate),
-      'graphile-worker': () => withDatabase(postgres.url, graphileRate),
-    })
-    const to = (name: 'pg-boss' | 'graphile-worker'): Figure => ({
-      what: `PostgreSQL, ${CLAIMERS} claimers at once: runs claimed and completed / ${name}'s jobs`,
-      value: medianRatio(rates.runqueue, rates[name]),
-      ...{ unit: '×', bar: 1, aim: 1.5, better: 'more' },
-      detail: `${median(rates.runqueue).toFixed(0)}/s / ${median(rates[name]).toFixed(0)}/s`,
-    })
     return [
-      to('pg-boss'),
-      to('graphile-worker'),
+      ...(await claimFigures(postgres.url)),
       ...(await serversFigures(postgres.url)),
       ...(await flatnessFigures(postgres.url)),
     ]
