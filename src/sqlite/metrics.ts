@@ -18,7 +18,7 @@ import { TERMINAL_STATUSES } from '../queue/run.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
 import { counters, runEvents, runners, runs } from './schema.ts'
-import { param } from './statements.ts'
+import { atMost, param } from './statements.ts'
 
 const folded = sql`(SELECT value FROM ${counters} WHERE name = 'metrics_event_id')`
 const newest = sql`(SELECT max(event_id) FROM ${runEvents})`
@@ -29,15 +29,15 @@ const earlier = sql`${runEvents} AS earlier
   WHERE earlier.run_seq = batch.run_seq AND earlier.event_id < batch.event_id`
 
 /**
- * The first `limit` events that are not folded, alike ones together. What a claim's run waited counts
+ * The first events that are not folded, alike ones together. What a claim's run waited counts
  * from when it could be claimed; what an attempt ran for, from the start that was reported of it.
  */
-const unfolded = sql`(
+const unfolded = (limit: number) => sql`(
   WITH
     batch AS MATERIALIZED (
       SELECT event_id, run_seq, at, from_status, to_status, cause
       FROM ${runEvents} WHERE event_id > ${folded}
-      ORDER BY event_id LIMIT ${param('limit')}),
+      ORDER BY event_id LIMIT ${atMost(limit)}),
     began AS (
       SELECT *, CASE
         WHEN to_status = 'claimed' THEN coalesce(
@@ -93,13 +93,13 @@ export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
       milliseconds: sql<number>`milliseconds`,
       last: sql<number>`last`,
     })
-    .from(unfolded)
+    .from(unfolded(FOLD_LIMIT))
     .prepare()
 
   const advance = orm
     .update(counters)
     .set({ value: param('last') })
-    .where(sql`name = 'metrics_event_id' AND value < ${param('last')}`)
+    .where(sql`name = 'metrics_event_id' AND value < +${param('last')}`)
     .returning({ name: counters.name })
     .prepare()
 
@@ -117,11 +117,11 @@ export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
     .where(
       sql`run_seq IN (
           SELECT run_seq FROM ${runEvents} AS gone
-          WHERE event_id >= ${param('before')} AND event_id <= ${param('last')}
+          WHERE event_id >= +${param('before')} AND event_id <= +${param('last')}
             AND NOT EXISTS (SELECT 1 FROM ${runs} WHERE seq = gone.run_seq)
             AND NOT EXISTS (
               SELECT 1 FROM ${runEvents} AS later
-              WHERE later.run_seq = gone.run_seq AND later.event_id > ${param('last')}))
+              WHERE later.run_seq = gone.run_seq AND later.event_id > +${param('last')}))
         AND +event_id < ${newest}`,
     )
     .prepare()
@@ -147,7 +147,8 @@ export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
         NULL AS count, NULL AS milliseconds
       FROM ${counters} WHERE name GLOB 'metrics_*'
       UNION ALL
-      SELECT NULL, 0, from_status, to_status, failed, bucket, count, milliseconds FROM ${unfolded})`)
+      SELECT NULL, 0, from_status, to_status, failed, bucket, count, milliseconds
+      FROM ${unfolded(UNFOLDED_LIMIT + 1)})`)
     .prepare()
 
   const readHeads = orm
@@ -158,14 +159,14 @@ export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
 
   const countRunners = orm
     .select({
-      online: sql<number>`count(*) FILTER (WHERE last_heartbeat > ${param('stale_before')})`,
-      stale: sql<number>`count(*) FILTER (WHERE last_heartbeat <= ${param('stale_before')})`,
+      online: sql<number>`count(*) FILTER (WHERE last_heartbeat > +${param('stale_before')})`,
+      stale: sql<number>`count(*) FILTER (WHERE last_heartbeat <= +${param('stale_before')})`,
     })
     .from(runners)
     .prepare()
 
   function fold(): { events: number } {
-    const tallies = tally.all({ limit: FOLD_LIMIT })
+    const tallies = tally.all()
     const last = Math.max(0, ...tallies.map((each) => each.last))
     const before = position.get()?.event_id ?? 0
     if (!advance.get({ last })) return { events: 0 }
@@ -178,7 +179,7 @@ export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
     fold: async () => (isBehind.get()?.behind ? await lane.write(fold) : { events: 0 }),
 
     async read(stale_before) {
-      const rows: Reading[] = readTotals.all({ limit: UNFOLDED_LIMIT + 1 })
+      const rows: Reading[] = readTotals.all()
       const tallies = rows.filter(({ name }) => name === null)
       const kept = rows.flatMap(({ name, value }) => (name === null ? [] : [{ name, value }]))
       return {

@@ -6,7 +6,14 @@ import { type Service, type Setup, shared } from './support/service.ts'
 
 /** For people and for tools, or for runners of older generations. */
 const NO_METHOD = [
-  ...['GET /openapi.json', 'GET /docs', 'GET /agents', 'GET /agents/:name', 'GET /sse/sessions'],
+  ...[
+    'GET /openapi.json',
+    'GET /docs',
+    'GET /metrics',
+    'GET /agents',
+    'GET /agents/:name',
+    'GET /sse/sessions',
+  ],
 ]
 
 const RUN = { type: 'start_session', prompt: 'hello' } as const

@@ -48,6 +48,7 @@ export function describePolls(setup: Setup): void {
           ...{ attempt: 1, max_attempts: 3, error: null, result: null },
           ...{ created_at, claimed_at, started_at: null, completed_at: null },
           ...{ resolved_agent_blueprint: null, claim_token: expect.stringMatching(/^.{16,}$/) },
+          traceparent: null,
         },
       })
     })
