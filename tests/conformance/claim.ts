@@ -20,7 +20,7 @@ export function describeClaim(setup: Setup): void {
         claimed_at: clock.now(),
         attempt: 1,
       }
-      expect(claimed).toEqual([{ ...held, claim_token: 'the-token' }])
+      expect(claimed).toEqual([{ ...held, claim_token: 'the-token', traceparent: null }])
       expect(await runNow(added)).toEqual(held)
     })
 

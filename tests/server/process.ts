@@ -20,6 +20,11 @@ export interface ServeOptions {
   environment?: Record<string, string>
 }
 
+/** How pages are compiled, which tsx would look for in the folder that the process works in. */
+export const TSX = {
+  TSX_TSCONFIG_PATH: fileURLToPath(new URL('../../tsconfig.json', import.meta.url)),
+}
+
 type Process = ChildProcessByStdio<null, Readable, Readable>
 
 /** Starts it with nothing of this process's settings, and tells how it ended. */
@@ -31,7 +36,7 @@ export function spawnServe({ folder, args = [], environment = {} }: ServeOptions
   const tsx = import.meta.resolve('tsx')
   const child = spawn(process.execPath, ['--import', tsx, BIN, 'serve', ...args], {
     cwd: folder,
-    env: { PATH: process.env['PATH'], PORT: '0', LOG_LEVEL: 'warn', ...environment },
+    env: { ...TSX, PATH: process.env['PATH'], PORT: '0', LOG_LEVEL: 'warn', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }

@@ -8,7 +8,7 @@ import { openSqliteEngine } from '../../src/sqlite/engine.ts'
 import { aNewToken } from '../support/factories.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { startHere } from './in-process.ts'
-import { spawnServe, startServe } from './process.ts'
+import { spawnServe, startServe, TSX } from './process.ts'
 
 const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
 
@@ -16,7 +16,7 @@ async function runqueue(folder: string, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import', import.meta.resolve('tsx'), BIN, ...args],
-    { cwd: folder, env: { PATH: process.env['PATH'] } },
+    { cwd: folder, env: { ...TSX, PATH: process.env['PATH'] } },
   )
   return stdout
 }
