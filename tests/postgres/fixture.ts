@@ -16,6 +16,8 @@ export const openEngine = (url: string): Promise<Engine> =>
 interface TestDatabase {
   url: string
   shell: pg.Client
+  /** Engines that tests have closed: the next goes on with their connections and statements. */
+  idle: Engine[]
 }
 
 const TABLES = [
@@ -33,7 +35,7 @@ async function makeDatabase(): Promise<TestDatabase> {
   await admin.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE}`)
   await admin.end()
   const url = databaseUrl(server, name)
-  return { url, shell: await openShell(url) }
+  return { url, shell: await openShell(url), idle: [] }
 }
 
 /** As a person or another program would connect. */
@@ -45,6 +47,25 @@ export async function openShell(url: string): Promise<pg.Client> {
   return shell
 }
 
+/** To open an engine and to prepare its statements takes longer than most tests. */
+function lend(engine: Engine, idle: Engine[]): Engine {
+  const subscriptions = new Set<() => void>()
+  return {
+    ...engine,
+    changes: {
+      subscribe(listener) {
+        const unsubscribe = engine.changes.subscribe(listener)
+        subscriptions.add(unsubscribe)
+        return unsubscribe
+      },
+    },
+    async close() {
+      for (const unsubscribe of subscriptions) unsubscribe()
+      idle.push(engine)
+    },
+  }
+}
+
 export const openFixture = async (): Promise<EngineFixture> =>
   fixtureOf(free.pop() ?? (await makeDatabase()))
 
@@ -52,9 +73,9 @@ export const openFixture = async (): Promise<EngineFixture> =>
 export const openNewFixture = async (): Promise<EngineFixture> => fixtureOf(await makeDatabase())
 
 function fixtureOf(database: TestDatabase): EngineFixture {
-  const { url, shell } = database
+  const { url, shell, idle } = database
   return {
-    open: () => openEngine(url),
+    open: async () => lend(idle.pop() ?? (await openEngine(url)), idle),
     opener: { module: import.meta.url, url },
     async cleanup() {
       await shell.query(TABLES.map((table) => `DELETE FROM ${table}`).join('; '))
