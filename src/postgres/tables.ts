@@ -78,13 +78,19 @@ export async function openPostgresTables(url: string): Promise<Tables> {
           `SELECT setval(pg_get_serial_sequence('${table}', '${key}'), coalesce(max(${key}), 1), max(${key}) IS NOT NULL) FROM ${table}`,
         )
       }
-      // Counted anew: no event told of what was copied.
+      // Metrics are counted anew, from the history that was copied.
       await client.query(`
         BEGIN;
-        UPDATE metrics_position SET snapshot = pg_current_snapshot(), event_id = 0;
+        UPDATE metrics_position SET
+          snapshot = '1:1:', event_id = 0, newest_event_id = 0, floor_event_id = 0;
         DELETE FROM counters WHERE name LIKE 'metrics\\_%';
         INSERT INTO counters (name, shard, value)
-        SELECT 'metrics_runs_' || status, 0, count(*) FROM runs GROUP BY status;
+        SELECT 'metrics_runs_' || status, 0, sum(runs) FROM (
+          SELECT status, count(*) AS runs FROM runs GROUP BY status
+          UNION ALL SELECT to_status, -count(*) FROM run_events GROUP BY to_status
+          UNION ALL SELECT from_status, count(*) FROM run_events
+            WHERE from_status IS NOT NULL GROUP BY from_status) AS known
+        GROUP BY status;
         COMMIT`)
       await client.query('ANALYZE')
     },

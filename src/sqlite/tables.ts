@@ -63,14 +63,20 @@ export async function openSqliteTables(url: string, existing: boolean): Promise<
       return (upTo === null ? rows : rows.where(lte(key, upTo))).get()?.count ?? 0
     },
 
-    /** Counted anew: no event told of what was copied. */
+    /** Metrics are counted anew, from the history that was copied. */
     async finish() {
       client.transaction(() => {
         orm.run(sql`DELETE FROM counters WHERE name GLOB 'metrics_*'`)
         orm.run(sql`
           INSERT INTO counters (name, value)
-          SELECT 'metrics_event_id', coalesce(max(event_id), 0) FROM run_events
-          UNION ALL SELECT 'metrics_runs_' || status, count(*) FROM runs GROUP BY status`)
+          SELECT 'metrics_event_id', 0
+          UNION ALL
+          SELECT 'metrics_runs_' || status, sum(runs) FROM (
+            SELECT status, count(*) AS runs FROM runs GROUP BY status
+            UNION ALL SELECT to_status, -count(*) FROM run_events GROUP BY to_status
+            UNION ALL SELECT from_status, count(*) FROM run_events
+              WHERE from_status IS NOT NULL GROUP BY from_status)
+          GROUP BY status`)
       })()
     },
 

@@ -56,6 +56,11 @@ async function everything(of: Tables): Promise<Record<string, Row[]>> {
 async function goesOn(engine: Engine, world: World): Promise<void> {
   const { clock } = world
   onTestFinished(() => engine.close())
+  const { totals } = await world.metrics.read('')
+  expect(totals?.runs).toMatchObject({ claimed: 1, completed: 1 })
+  expect((await engine.metrics.read('')).totals).toEqual(totals)
+  await engine.metrics.fold()
+  expect((await engine.metrics.read('')).totals).toEqual(totals)
   const runner = (await engine.runners.list(1))[0]
   if (!runner) throw new Error('no runner came along')
   const claim = { runner_id: runner.runner_id, limit: 2, claim_key: null, tokens: ['t1', 't2'] }
