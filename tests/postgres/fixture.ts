@@ -3,6 +3,7 @@ import { inject } from 'vitest'
 import { openPostgresEngine } from '../../src/postgres/engine.ts'
 import type { Engine } from '../../src/queue/engine.ts'
 import type { EngineFixture } from '../conformance/fixture.ts'
+import { lend } from '../support/lend.ts'
 import { databaseUrl, TEMPLATE } from './support/global-setup.ts'
 
 /**
@@ -45,25 +46,6 @@ export async function openShell(url: string): Promise<pg.Client> {
   shell.on('error', () => {})
   await shell.connect()
   return shell
-}
-
-/** To open an engine and to prepare its statements takes longer than most tests. */
-function lend(engine: Engine, idle: Engine[]): Engine {
-  const subscriptions = new Set<() => void>()
-  return {
-    ...engine,
-    changes: {
-      subscribe(listener) {
-        const unsubscribe = engine.changes.subscribe(listener)
-        subscriptions.add(unsubscribe)
-        return unsubscribe
-      },
-    },
-    async close() {
-      for (const unsubscribe of subscriptions) unsubscribe()
-      idle.push(engine)
-    },
-  }
 }
 
 export const openFixture = async (): Promise<EngineFixture> =>
