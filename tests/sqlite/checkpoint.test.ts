@@ -3,13 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { openWorld } from '../conformance/world.ts'
 import { aNewRun } from '../support/factories.ts'
-import { openFixture } from './fixture.ts'
+import { openNewFixture } from './fixture.ts'
 
 const MB = 1024 * 1024
 const aLargeRun = () => aNewRun({ parameters: { prompt: 'x'.repeat(20_000) } })
 
 it('what is committed is copied out of the log while the queue serves, and all of it at close', async () => {
-  const { runs, fixture, clock, close, open } = await openWorld(openFixture)
+  const { runs, fixture, clock, close, open } = await openWorld(openNewFixture)
   const path = fixture.opener.url.slice('file:'.length)
   let added = 0
   while (statSync(path).size < MB) {

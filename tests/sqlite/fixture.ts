@@ -39,6 +39,17 @@ async function makeDatabase(): Promise<TestDatabase> {
   return { url, shell, idle: [engine] }
 }
 
+/** One whose engines close as they do elsewhere, and that no test has used before. */
+export async function openNewFixture(): Promise<EngineFixture> {
+  const folder = makeTempDir()
+  const url = `file:${join(folder.path, 'queue.db')}`
+  return {
+    open: () => openEngine(url),
+    opener: { module: import.meta.url, url },
+    cleanup: async () => folder.remove(),
+  }
+}
+
 export async function openFixture(): Promise<EngineFixture> {
   const database = free.pop() ?? (await makeDatabase())
   const { url, shell, idle } = database

@@ -1,10 +1,10 @@
 /** The SQL that README.md shows, run by SQLite libraries of other languages while a runner waits. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import Database from 'libsql'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { setupOf } from '../http/support/service.ts'
-import { openFixture } from './fixture.ts'
+import { openNewFixture } from './fixture.ts'
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
 const [, SHOWN = ''] = /<<'SQL'\n(.*?)\nSQL\n/s.exec(README) ?? []
@@ -16,10 +16,10 @@ const LANGUAGES: [string, isThere: boolean, run: (path: string, sql: string) => 
   ['the shell', isThere('sqlite3', '--version'), inShell],
 ]
 
+/** In a process of its own: two SQLite libraries in one would take each other's locks off the file. */
 function inRust(path: string, sql: string): void {
-  const database = new Database(path)
-  database.exec(sql)
-  database.close()
+  const program = fileURLToPath(new URL('./sql-in-rust.ts', import.meta.url))
+  execFileSync(process.execPath, ['--import', 'tsx', program, path, sql], { stdio: 'pipe' })
 }
 
 function inPython(path: string, sql: string): void {
@@ -36,7 +36,7 @@ function isThere(command: string, ...args: string[]): boolean {
 }
 
 async function open() {
-  const fixture = await openFixture()
+  const fixture = await openNewFixture()
   const service = await setupOf(async () => fixture)()
   return { service, path: fixture.opener.url.replace(/^file:/, '') }
 }

@@ -1,0 +1,5 @@
+/** A program that runs SQL by a SQLite library written in Rust: `sql-in-rust.ts PATH SQL`. */
+import Database from 'libsql'
+
+const [, , path = '', sql = ''] = process.argv
+new Database(path).exec(sql)
