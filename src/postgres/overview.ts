@@ -53,10 +53,11 @@ const heads = new Statement<GroupHead>(sql`
   SELECT head.seq, head.run_id, head.demands, head.priority, head.created_at
   FROM heads CROSS JOIN LATERAL (SELECT * FROM runs WHERE runs.seq = heads.seq) AS head`)
 
+// LIMIT 1, here and below: each is sought; where rows seem few they would else be read all.
 const groupCounts = new Statement<{ count: number }>(sql`
   SELECT counted.count
   FROM unnest(${param('seqs')}::bigint[]) WITH ORDINALITY AS given(seq, place)
-    CROSS JOIN LATERAL (SELECT demand_key FROM runs WHERE runs.seq = given.seq) AS head
+    CROSS JOIN LATERAL (SELECT demand_key FROM runs WHERE runs.seq = given.seq LIMIT 1) AS head
     CROSS JOIN LATERAL (SELECT count(*) FROM (
       SELECT 1 FROM runs WHERE ${claimable} AND demand_key COLLATE "C" = head.demand_key
       LIMIT ${number(GROUP_COUNT_LIMIT + 1)}) AS those) AS counted
@@ -85,7 +86,7 @@ const findEvents = new Statement<ActivityEvent>(sql`
   SELECT event.event_id, event.at, event.from_status, event.to_status, earlier.at AS waited_since
   FROM unnest(${param('event_ids')}::bigint[]) AS given(event_id)
     CROSS JOIN LATERAL (
-      SELECT * FROM run_events WHERE run_events.event_id = given.event_id) AS event
+      SELECT * FROM run_events WHERE run_events.event_id = given.event_id LIMIT 1) AS event
     LEFT JOIN LATERAL (
       SELECT at FROM run_events
       WHERE run_seq = event.run_seq AND run_events.event_id < event.event_id

@@ -65,10 +65,12 @@ const isNew = sql`CASE WHEN pg_visible_in_snapshot(event.xid, (SELECT before FRO
 const after = sql`${param('after')}::bigint`
 const floor = sql`${param('floor')}::bigint`
 const limit = sql.raw(String(EVENTS_LIMIT))
+/** From the event to its run: while there are few, the events of each run look as good to the planner. */
+const isItsRun = sql.raw('runs.seq = event.run_seq + 0')
 // `+ 0`: these are sought by their transaction.
 const underWay = (condition: ReturnType<typeof sql>) => sql`
   SELECT ${event}
-  FROM run_events AS event JOIN runs ON runs.seq = event.run_seq
+  FROM run_events AS event JOIN runs ON ${isItsRun}
   WHERE ${after} < ${floor} AND event.event_id + 0 > ${after} AND event.event_id + 0 <= ${floor}
     AND ${condition} AND pg_visible_in_snapshot(event.xid, (SELECT until FROM span))`
 const xmax = sql`pg_snapshot_xmax((SELECT before FROM span))`
@@ -84,7 +86,7 @@ const read = new Statement<Row>(sql`
       AND event.xid < (${xmax}::text::bigint + ${sql.raw(String(UNDER_WAY_MAX))})::text::xid8`)}),
   fresh AS (
     SELECT ${event}
-    FROM run_events AS event JOIN runs ON runs.seq = event.run_seq
+    FROM run_events AS event JOIN runs ON ${isItsRun}
     WHERE event.event_id > greatest(${floor}, ${after}) AND ${isNew}
     ORDER BY event.event_id LIMIT ${limit}),
   page AS (
