@@ -35,6 +35,20 @@ export class Ledger {
     }
   }
 
+  /** What it said at a moment: what was answered since counts as not answered. */
+  asOf(moment: number): Ledger {
+    const view = new Ledger()
+    const { adds, retries, stops, claims, reports, signs } = this
+    for (const note of [adds, retries, stops, claims, reports, signs].flat()) {
+      const isKnown = note.answered === null || note.answered <= moment
+      view.write(isKnown ? note : unanswered(note))
+    }
+    for (const [id, offers] of this.capabilities) view.capabilities.set(id, offers)
+    view.deaths.push(...this.deaths)
+    view.crashes.push(...this.crashes)
+    return view
+  }
+
   #listOf(note: Note): Note[] {
     switch (note.kind) {
       case 'add':
@@ -51,4 +65,11 @@ export class Ledger {
         return this.signs
     }
   }
+}
+
+function unanswered(note: Note): Note {
+  const lost = { answered: null, outcome: 'lost', status: null } as const
+  return note.kind === 'claim'
+    ? { ...note, ...lost, runs: [], stop_runs: [] }
+    : { ...note, ...lost }
 }

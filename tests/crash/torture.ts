@@ -91,8 +91,12 @@ export async function tortureRound(options: RoundOptions): Promise<Round> {
     const opened = await store.openReader()
     reader = opened
     const { ordered } = store
-    const look = async (final: boolean) =>
-      checkAll({ ...(await opened.read(final)), ledger, ordered, final })
+    const look = async (final: boolean) => {
+      // While the database is read more is answered.
+      const moment = Date.now()
+      const contents = await opened.read(final)
+      return checkAll({ ...contents, ledger: ledger.asOf(moment), ordered, final })
+    }
     for (let at = 0; at < size.runners; at += 1) crew.start(at)
     const clients = Array.from({ length: size.clients }, (_, n) =>
       beClient({ notary, random, over: over.signal, name: `client ${n}: run` }),
