@@ -53,7 +53,8 @@ const AWAY_MS = 15_000
 const DOWN_MS = 400
 
 async function openServer(): Promise<Store> {
-  const server = await createPostgresServer()
+  // Pages whole: a write that SIGKILL meets may end in the midst of one.
+  const server = await createPostgresServer({ fsync: 'off' })
   await server.start()
   let away = Number.NEGATIVE_INFINITY
   return {
