@@ -1,6 +1,5 @@
 /** Tokens with real processes: servers, and the command that makes and revokes them. */
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { timestamp } from '../../src/queue/time.ts'
@@ -8,16 +7,13 @@ import { openSqliteEngine } from '../../src/sqlite/engine.ts'
 import { aNewToken } from '../support/factories.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { startHere } from './in-process.ts'
-import { spawnServe, startServe, TSX } from './process.ts'
-
-const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
+import { BIN, spawnServe, startServe } from './process.ts'
 
 async function runqueue(folder: string, ...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), BIN, ...args],
-    { cwd: folder, env: { ...TSX, PATH: process.env['PATH'] } },
-  )
+  const { stdout } = await promisify(execFile)(process.execPath, [BIN, ...args], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'] },
+  })
   return stdout
 }
 

@@ -5,7 +5,7 @@ import { loadDriver } from '../../src/sqlite/driver.ts'
 import { pruneAll } from '../../src/upkeep/retention.ts'
 import { openWorld, type World } from '../conformance/world.ts'
 import { aNewRun } from '../support/factories.ts'
-import { openFixture } from './fixture.ts'
+import { openNewFixture } from './fixture.ts'
 
 const ROUNDS = 4
 const RUNS = 4000
@@ -21,7 +21,7 @@ async function fill({ runs, clock }: World): Promise<void> {
 }
 
 it('the file does not grow from round to round of adding, ending and pruning', async () => {
-  const world = await openWorld(openFixture)
+  const world = await openWorld(openNewFixture)
   const path = world.fixture.opener.url.slice('file:'.length)
   const Driver = await loadDriver()
   const other = new Driver(path, { readonly: true })

@@ -1,13 +1,12 @@
 import { Command, Option } from 'commander'
 import { type Config, ConfigError, LOG_LEVELS, parseConfig } from '../../config.ts'
 import { shownUrl } from '../../engine.ts'
-import { type RunningServer, startServer } from '../../main.ts'
+import type { RunningServer } from '../../main.ts'
 import { DURABILITIES } from '../../queue/engine.ts'
 import { RECOVERY_MODES } from '../../queue/recovery.ts'
 import type { Context } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { EXIT } from '../exit-codes.ts'
-import { createLog } from '../log.ts'
 import { databaseOption } from '../options.ts'
 
 /** Each flag stands for the environment variable of that name, and wins over it. */
@@ -78,6 +77,9 @@ export function serveCommand(context: Context): Command {
     .addHelpText('after', HELP)
     .action(async (flags: Flags) => {
       const config = configOf(flags)
+      // Loaded here, so that commands which only ask a server do not wait for all that one is made of.
+      const { startServer } = await import('../../main.ts')
+      const { createLog } = await import('../log.ts')
       const server = await startServer(config, createLog(config.logLevel))
       context.stdout.write(welcome(server, config))
       if (server.isOpen) context.stderr.write(OPEN)
