@@ -65,6 +65,8 @@ it.each([
   ['small, and known to be', true],
 ])(
   'plans that were made while the tables were %s are right when they are full',
+  // Autovacuum may come in between and have a plan made of half the truth: not three times in a row.
+  { retry: 2 },
   async (_, known) => {
     const fixture = await openNewFixture()
     const shell = await openShell(fixture.opener.url)
