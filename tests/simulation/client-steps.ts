@@ -16,8 +16,10 @@ function someBounds({ model, random }: Situation): AddBounds {
 
 /** Mostly one that is there. A chain of them stays far below the bound, which has a test of its own. */
 function someParent({ model, random }: Situation): Partial<NewRun> {
-  if (!random.oneIn(3)) return {}
-  const execution_mode = random.pick(EXECUTION_MODES) ?? 'sync'
+  if (random.oneIn(2)) return {}
+  const execution_mode = random.oneIn(2)
+    ? 'async_callback'
+    : (random.pick(EXECUTION_MODES) ?? 'sync')
   return {
     execution_mode,
     parent_session_id: random.pick([...model.sessions.keys()]) ?? 'ses_gone',

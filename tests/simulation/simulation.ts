@@ -21,10 +21,9 @@ import { chooseStep } from './steps.ts'
 const REACHED = [
   ...['add queue_full', 'addMany queue_full', 'resume queue_full', 'retry queue_full'],
   ...['makeAvailable some', 'nextAvailableAt some', 'removeRunner some', 'recover some'],
-  'deliverCallbacks some',
+  ...['complete told a parent', 'fail told a parent', 'stop told a parent'],
+  ...['failTimedOut told a parent', 'deliverCallbacks some'],
 ]
-/** Several operations end children whose parents are told; each of them alone may be missed. */
-const TOLD = /^(complete|fail|stop|failTimedOut) told a parent$/
 /** How much of what went before a failure shows. */
 const HISTORY = 25
 
@@ -90,7 +89,6 @@ async function simulate(
   }
   if (steps < STEPS) return
   for (const outcome of REACHED) expect(outcomes).toContain(outcome)
-  expect([...outcomes].filter((outcome) => TOLD.test(outcome)).length).toBeGreaterThan(1)
   expect(outcomes.size, [...outcomes].sort().join(', ')).toBeGreaterThan(40)
 }
 

@@ -15,7 +15,7 @@ const OPERATIONS: Record<string, { weight: number; choose: Choose }> = {
   release: { weight: 4, choose: runner.release },
   start: { weight: 16, choose: (now) => runner.report(now, 'start') },
   complete: { weight: 8, choose: (now) => runner.report(now, 'complete') },
-  fail: { weight: 6, choose: (now) => runner.report(now, 'fail') },
+  fail: { weight: 10, choose: (now) => runner.report(now, 'fail') },
   confirmStop: { weight: 5, choose: (now) => runner.report(now, 'confirmStop') },
   stop: { weight: 6, choose: client.stop },
   stopSession: { weight: 4, choose: client.stopSession },
