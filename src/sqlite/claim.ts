@@ -59,8 +59,8 @@ const nextKey = sql`
       ) AS following
       WHERE missing.value IS NOT NULL)), ''))`
 
-/** The seq of the run that the runner gets; NULL where there is none. */
-export const bestMatch = sql`
+/** The best of what the runner offers enough for. */
+const bestByHops = sql`
   (WITH RECURSIVE
     runner AS MATERIALIZED (
       SELECT * FROM runners
@@ -93,6 +93,25 @@ export const bestMatch = sql`
       OR NOT (SELECT require_matching_tags FROM runner))
   ORDER BY head.priority DESC, head.created_at, head.seq
   LIMIT 1)`
+
+const endOfKeys = (end: 'ASC' | 'DESC') =>
+  sql`(SELECT demand_key FROM ${pendingRuns} ORDER BY demand_key ${sql.raw(end)} LIMIT 1)`
+
+/**
+ * The seq of the run that the runner gets; NULL where there is none.
+ * While no pending run demands anything, which two seeks tell, the first of them is it: the hops
+ * need tables of their own, which SQLite makes and drops for each claim.
+ */
+export const bestMatch = sql`
+  (CASE WHEN ${endOfKeys('ASC')} = '${sql.raw(NO_DEMANDS)}' AND ${endOfKeys('DESC')} = '${sql.raw(NO_DEMANDS)}'
+  THEN (
+    SELECT seq FROM ${pendingRuns} AND demand_key = '${sql.raw(NO_DEMANDS)}'
+      AND EXISTS (
+        SELECT 1 FROM runners
+        WHERE runner_id = ${sql.placeholder('runner_id')} AND deregistered_at IS NULL
+          AND NOT require_matching_tags)
+    ORDER BY priority DESC, created_at, seq LIMIT 1)
+  ELSE ${bestByHops} END)`
 
 export type Claims = ReturnType<typeof prepareClaims>
 
