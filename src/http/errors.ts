@@ -20,6 +20,7 @@ const QUEUE_STATUS = {
   runner_not_yours: 403,
   token_not_found: 404,
   session_exists: 409,
+  run_exists: 409,
   session_active: 409,
   session_not_held: 409,
   run_not_held: 409,

@@ -1,5 +1,6 @@
 /** From a request to the run it asks for. */
 import { createHash } from 'node:crypto'
+import { QueueError } from '../queue/errors.ts'
 import { newRunId, newSessionId } from '../queue/ids.ts'
 import type { JsonObject, NewRun, Timestamp } from '../queue/run.ts'
 import { addSeconds, parseTimestamp } from '../queue/time.ts'
@@ -13,6 +14,31 @@ interface Options {
   traceparent?: string | null
   /** Where in the request the run stands. */
   place?: Fault['loc']
+}
+
+/** Each draw of two ids is taken once in many millions. */
+const DRAWS_LIMIT = 5
+
+/**
+ * Ids are short, and the contract says how short. Where one that this service drew is taken, whoever
+ * sent the request has no part in it: others are drawn.
+ * @param add draws ids, and adds with them
+ */
+export async function withIdsDrawn<T>(bodies: AddRunBody[], add: () => Promise<T>): Promise<T> {
+  for (let draws = 1; ; draws += 1) {
+    try {
+      return await add()
+    } catch (error) {
+      if (draws === DRAWS_LIMIT || !isDrawnIdTaken(error, bodies)) throw error
+    }
+  }
+}
+
+function isDrawnIdTaken(error: unknown, bodies: AddRunBody[]): boolean {
+  if (!(error instanceof QueueError)) return false
+  const { index = 0 } = error.facts
+  const isDrawn = bodies[Number(index)]?.session_id === undefined
+  return error.code === 'run_exists' || (error.code === 'session_exists' && isDrawn)
 }
 
 /** @throws RequestError, ValidationError */

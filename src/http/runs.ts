@@ -8,7 +8,7 @@ import { addSeconds } from '../queue/time.ts'
 import { RUNS } from './api/runs.ts'
 import { pathId, readBody, readHeaders, readQuery } from './body.ts'
 import { type Deps, type Env, termsOf } from './deps.ts'
-import { newRun } from './new-run.ts'
+import { newRun, withIdsDrawn } from './new-run.ts'
 import { tell, traceparentFor } from './requests.ts'
 import type { RunEnds } from './run-ends.ts'
 import { WAIT_SECONDS_MAX } from './schemas.ts'
@@ -37,12 +37,11 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
     const body = await readBody(c, schema)
     const { 'Idempotency-Key': idempotencyKey } = readHeaders(c, headers)
     const at = now()
-    const run = newRun(body, at, {
-      noMatchTimeoutSeconds,
-      idempotencyKey,
-      traceparent: traceparentFor(c),
+    const traceparent = traceparentFor(c)
+    const added = await withIdsDrawn([body], () => {
+      const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey, traceparent })
+      return engine.runs.add(run, at, boundsOf(c, at))
     })
-    const added = await engine.runs.add(run, at, boundsOf(c, at))
     const { run_id, session_id } = added.run
     if (added.created) tell(c, log, 'run added', { run_id, session_id })
     return c.json(addedView(added), added.created ? 201 : 200)
@@ -52,14 +51,13 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
     const { runs } = await readBody(c, RUNS['POST /runs/batch'].body)
     const at = now()
     const traceparent = traceparentFor(c)
-    const added = await engine.runs.addMany(
-      runs.map((body, index) => {
+    const added = await withIdsDrawn(runs, () => {
+      const newRuns = runs.map((body, index) => {
         const place = ['body', 'runs', index]
         return newRun(body, at, { noMatchTimeoutSeconds, traceparent, place })
-      }),
-      at,
-      boundsOf(c, at),
-    )
+      })
+      return engine.runs.addMany(newRuns, at, boundsOf(c, at))
+    })
     tell(c, log, 'runs added', { run_ids: added.map(({ run: { run_id } }) => run_id) })
     return c.json({ runs: added.map(addedView) }, 201)
   })
@@ -117,7 +115,9 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
   app.post('/:run_id/retry', async (c) => {
     const at = now()
     const retry_of = pathId(c, 'run_id')
-    const added = await engine.runs.retry(retry_of, newRunId(), at, boundsOf(c, at))
+    const added = await withIdsDrawn([], () =>
+      engine.runs.retry(retry_of, newRunId(), at, boundsOf(c, at)),
+    )
     const { run_id, session_id } = added.run
     tell(c, log, 'run added', { run_id, session_id, retry_of })
     return c.json(addedView(added), 201)

@@ -42,7 +42,10 @@ export const isSilence = (error: unknown): boolean =>
 /** A QueueError for what the world does to a database; other errors are returned as they are. */
 export function translate(error: unknown): unknown {
   if (error instanceof QueueError) return error
-  const { code = '', message } = told(error)
+  const { code = '', constraint, message } = told(error)
+  if (code === '23505' && constraint === 'runs_run_id_unique') {
+    return new QueueError('run_exists', 'There is a run with this run_id already', { cause: error })
+  }
   const as = (kind: 'database_busy' | 'database_full' | 'database_unavailable', words: string) =>
     new QueueError(kind, words, { cause: error })
   if (code === '53100' || code === '53200') {

@@ -15,6 +15,7 @@ const QUEUE_ERROR_CODES = [
   'result_not_found',
   'invalid_cursor',
   'unknown_event_id',
+  'run_exists',
   'run_not_found',
   'run_not_held',
   'run_wrong_status',

@@ -15,14 +15,28 @@ function randomHex(bytes: number): string {
   return stock.toString('hex', used - bytes, used)
 }
 
-export const newRunId = (): string => `run_${randomHex(6)}`
+/** So long ids that are made after one another begin alike. */
+const TICK_MS = 64
+
+/**
+ * 12 hex digits: 3 that tell the time, 9 by chance. What begins alike stands together in an index, so
+ * the runs that one commit adds share its pages, however many there are: by chance alone each is on
+ * a page of its own. The time comes round every 4 minutes, which keeps collisions as rare as they
+ * are by chance alone.
+ */
+function newHexId(): string {
+  const tick = Math.floor(Date.now() / TICK_MS) % 0x1000
+  return tick.toString(16).padStart(3, '0') + randomHex(5).slice(1)
+}
+
+export const newRunId = (): string => `run_${newHexId()}`
 /**
  * The run that tells a parent of this child's end. The engine makes it, which must depend on nothing
  * but what it is given: an operation may run twice, the first time undone.
  */
 export const callbackRunId = (child_run_id: string, now: Timestamp): string =>
   `run_${createHash('sha256').update(`${child_run_id}:${now}`).digest('hex').slice(0, 12)}`
-export const newSessionId = (): string => `ses_${randomHex(6)}`
+export const newSessionId = (): string => `ses_${newHexId()}`
 /** 128 random bits: a claim token must not be guessed, nor met twice. */
 export const newClaimToken = (): string => randomHex(16)
 

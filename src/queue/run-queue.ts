@@ -105,7 +105,7 @@ export interface RunQueue {
    * Adds a pending run, and its session for `start_session`.
    * A resume takes agent_name and project_dir from its session where the run leaves them out, and
    * demands the hostname and executor the session is bound to. A child inherits its parent's scope.
-   * @throws QueueError session_exists, session_not_found, parent_not_found, parent_too_deep (more
+   * @throws QueueError run_exists, session_exists, session_not_found, parent_not_found, parent_too_deep (more
    *   than {@link PARENT_DEPTH_LIMIT} ancestors), idempotency_conflict, queue_full, unmatchable (which it
    *   asked for), rate_limited (`facts` say after how many `retry_after_seconds` it would fit); then
    *   nothing is stored.

@@ -9,6 +9,9 @@ function sqliteCode(error: unknown): string | null {
   return typeof code === 'string' && code.startsWith('SQLITE_') ? code : null
 }
 
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error)
+
 export const isBusy = (error: unknown): boolean =>
   /^SQLITE_(BUSY|LOCKED)/.test(sqliteCode(error) ?? '')
 
@@ -19,6 +22,9 @@ const isFull = (code: string): boolean => code === 'SQLITE_FULL' || code === 'SQ
 export function translate(error: unknown): unknown {
   const code = sqliteCode(error)
   if (code === null) return error
+  if (code === 'SQLITE_CONSTRAINT_UNIQUE' && /: runs\.run_id$/.test(messageOf(error))) {
+    return new QueueError('run_exists', 'There is a run with this run_id already', { cause: error })
+  }
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
     return new QueueError('database_busy', 'the database is locked by another process', {
       cause: error,
@@ -31,7 +37,7 @@ export function translate(error: unknown): unknown {
       { cause: error },
     )
   }
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = messageOf(error)
   // JSON was checked when it was stored.
   const found = reason === 'malformed JSON' ? 'SQLITE_CORRUPT' : code
   for (const [codes, words] of UNAVAILABLE) {

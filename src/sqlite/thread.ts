@@ -99,7 +99,10 @@ class EngineThread {
       overview: this.#methods('overview'),
       metrics: this.#methods('metrics'),
       // Asked before each request goes on: as a call it would double what goes between the threads.
-      tokens: this.#methods<Tokens>('tokens', translating({ find: prepareFindToken(reader.orm) })),
+      tokens: this.#methods<Tokens>(
+        'tokens',
+        translating({ find: sharingLooks(prepareFindToken(reader.orm)) }),
+      ),
       changes,
       close: () => this.#close(),
     }
@@ -183,6 +186,31 @@ class EngineThread {
     this.#reader.client.close()
     await this.#call('close', [])
     await this.#worker.terminate()
+  }
+}
+
+/**
+ * Requests that come in the same turn of the event loop share a look, which is made after the last
+ * of them came: a token that was revoked before a request was sent never passes.
+ */
+function sharingLooks(find: Tokens['find']): Tokens['find'] {
+  let looks = new Map<string | null, ReturnType<Tokens['find']>>()
+  let turn: Promise<void> | undefined
+  const comesToAnEnd = () =>
+    new Promise<void>((resolve) => {
+      setImmediate(() => {
+        looks = new Map()
+        turn = undefined
+        resolve()
+      })
+    })
+  return (token_hash) => {
+    const shared = looks.get(token_hash)
+    if (shared) return shared
+    turn ??= comesToAnEnd()
+    const look = turn.then(() => find(token_hash))
+    looks.set(token_hash, look)
+    return look
   }
 }
 

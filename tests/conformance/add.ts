@@ -121,7 +121,7 @@ export function describeAdd(setup: Setup): void {
       const { runs, sessions, add, runNow, clock } = await setup()
       const first = await add()
       const again = aNewRun({ run_id: first.run_id, parameters: { prompt: 'other' } })
-      await expect(runs.add(again, clock.now())).rejects.toThrow()
+      await refusal(runs.add(again, clock.now()), 'run_exists')
       expect(await runNow(first)).toEqual(first)
       expect(await sessions.get(again.session_id)).toBeNull()
     })

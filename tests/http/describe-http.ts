@@ -13,6 +13,7 @@ import { describeClient } from './client.ts'
 import { describeDashboard } from './dashboard.ts'
 import { describeDelays } from './delays.ts'
 import { describeDescription } from './description.ts'
+import { describeDrawnIds } from './drawn-ids.ts'
 import { describeExplain } from './explain.ts'
 import { describeFullQueue } from './full-queue.ts'
 import { describeGeneral } from './general.ts'
@@ -44,6 +45,7 @@ const SUBJECTS: ((setup: Setup) => void)[] = [
   describeTokens,
   describeAddRuns,
   describeAddingMany,
+  describeDrawnIds,
   describeDelays,
   describeFullQueue,
   describeExplain,

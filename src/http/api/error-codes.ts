@@ -25,6 +25,7 @@ export const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   queue_full: 'As many runs are pending as may be: try again later',
   rate_limited: 'The token adds runs too fast: see `Retry-After`',
   result_not_found: 'The session has no result',
+  run_exists: 'There is such a run already',
   run_not_found: 'There is no such run',
   run_not_held: 'The runner does not hold the run',
   run_wrong_status: 'The status of the run does not allow it',

@@ -16,7 +16,13 @@ import { addedRun, nextCursor, run, runEvent, runStatus, sessionStatus } from '.
 const BOUNDS = ['queue_full', 'rate_limited'] as const
 const REFUSED_RUNS = [
   ...['session_id_required', 'parameter_validation_failed', 'session_not_found'],
-  ...['parent_not_found', 'parent_too_deep', 'session_exists', 'idempotency_conflict'],
+  ...[
+    'parent_not_found',
+    'parent_too_deep',
+    'session_exists',
+    'run_exists',
+    'idempotency_conflict',
+  ],
   'unmatchable',
 ] as const
 
