@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Engine, News } from '../../src/queue/engine.ts'
 import { DatabaseOpenError } from '../../src/queue/errors.ts'
+import { loadDriver } from '../../src/sqlite/driver.ts'
 import { openSqliteThread } from '../../src/sqlite/thread.ts'
 import type { EngineFixture } from '../conformance/fixture.ts'
 import { openWorld } from '../conformance/world.ts'
 import { caught, refusal } from '../support/errors.ts'
-import { aNewRun } from '../support/factories.ts'
+import { aNewRun, aNewToken } from '../support/factories.ts'
 import { makeTempDir, tempDir } from '../support/temp-dir.ts'
 
 const openThread = (path: string): Promise<Engine> =>
@@ -79,6 +80,21 @@ describe('SQLite in a thread', () => {
     await expect.poll(() => heard.flatMap((news) => news.runs).length).toBe(100)
     stop()
     expect(heard.flatMap((news) => news.runs.map(({ run_id }) => run_id))).toEqual(ids)
+  })
+
+  it('looks at tokens after all came that share the look: what was revoked before never passes', async () => {
+    const path = join(tempDir(), 'queue.db')
+    const engine = await openThread(path)
+    onTestFinished(() => engine.close())
+    const other = new (await loadDriver())(path)
+    onTestFinished(() => void other.close())
+    await engine.tokens.create({ ...aNewToken(), token_hash: 'h' }, '2026-01-01T00:00:00.000Z')
+    const revoke = () => other.prepare('UPDATE tokens SET revoked_at = ?').run('2026-01-02')
+    const [early, , late] = [engine.tokens.find('h'), revoke(), engine.tokens.find('h')]
+    expect((await early).token?.revoked_at).toBe('2026-01-02')
+    expect(await late).toEqual(await early)
+    other.prepare('DELETE FROM tokens').run()
+    expect(await engine.tokens.find('h')).toEqual({ any: false, token: null })
   })
 
   it('tells who subscribed and then looked of all that others commit, until it leaves', async () => {
