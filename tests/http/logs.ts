@@ -4,10 +4,11 @@ import type { Service, Setup } from './support/service.ts'
 
 const INFO = 30
 const DEBUG = 20
-const TRACE = 10
 
 const changesIn = ({ lines }: Service) =>
-  lines.flatMap(({ level, msg, time: _, ...facts }) => (level === INFO ? [{ msg, ...facts }] : []))
+  lines.flatMap(({ level, msg, time: _, ...facts }) =>
+    level === INFO && msg !== 'request' ? [{ msg, ...facts }] : [],
+  )
 
 const requestsIn = ({ lines }: Service) => lines.filter(({ msg }) => msg === 'request')
 
@@ -47,26 +48,31 @@ export function describeLogs(setup: Setup): void {
       expect([answer.status, answer.headers.get('x-request-id')]).toEqual([status, 'mine'])
     })
 
-    it('is told at debug, with whom and what it was about; polls in vain at trace', async () => {
+    it('is told with whom and what it was about; polls in vain only at debug', async () => {
       const service = await setup()
       const runner_id = await service.register()
       await service.poll(runner_id)
       const { run } = await service.hold({}, runner_id)
       await service.report('started', { run, runner_id })
       const [, poll, , claim, started] = requestsIn(service)
-      expect(poll).toMatchObject({ level: TRACE, status: 204, runner_id, path: '/runner/runs' })
-      expect(claim).toMatchObject({ level: DEBUG, status: 200, runner_id })
+      expect(poll).toMatchObject({ level: DEBUG, status: 204, runner_id, path: '/runner/runs' })
+      expect(claim).toMatchObject({ level: INFO, status: 200, runner_id })
       expect(started).toMatchObject({
-        ...{ level: DEBUG, method: 'POST', status: 200, ms: expect.any(Number), runner_id },
+        ...{ level: INFO, method: 'POST', status: 200, ms: expect.any(Number), runner_id },
         ...{ route: 'POST /runner/runs/:run_id/started', run_id: run.run_id },
       })
     })
 
-    it('is not told at info, what it changed is', async () => {
+    it('is told at info, but for polls in vain; not at warn', async () => {
       const service = await setup({ logLevel: 'info' })
-      const { run_id } = await service.addRun()
-      await service.run(run_id)
-      expect(service.lines.map(({ msg }) => msg)).toEqual(['run added'])
+      const runner_id = await service.register()
+      await service.poll(runner_id)
+      await service.get('/runs?status=pending#part')
+      const told = requestsIn(service).map(({ path }) => path)
+      expect(told).toEqual(['/runner/register', '/runs'])
+      const silent = await setup({ logLevel: 'warn' })
+      await silent.addRun()
+      expect(silent.lines).toEqual([])
     })
   })
 
