@@ -44,6 +44,8 @@ export class ChangeSignal implements Changes {
   #hinting = false
   #hintAgain = false
   #closed = false
+  /** What was asked of the connection last. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: Options) {
     this.#options = options
@@ -92,14 +94,17 @@ export class ChangeSignal implements Changes {
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#position = undefined
-    this.#client?.query(`UNLISTEN ${CHANNEL}`).catch(() => {})
+    const client = this.#client
+    if (client) this.#inTurn(() => client.query(`UNLISTEN ${CHANNEL}`)).catch(() => {})
   }
 
   /** From now on, or from where it was read to before the connection was lost. */
   async #begin(watch: number): Promise<void> {
     const client = this.#client ?? (await this.#connect())
-    await client.query(`LISTEN ${CHANNEL}`)
-    const position = this.#position ?? (await feedEnd(new Connection(client)))
+    const position = await this.#inTurn(async () => {
+      await client.query(`LISTEN ${CHANNEL}`)
+      return this.#position ?? (await feedEnd(new Connection(client)))
+    })
     if (this.#watch !== watch) return
     this.#position = position
     this.#lookLater()
@@ -156,6 +161,13 @@ export class ChangeSignal implements Changes {
     }
   }
 
+  /** One after the other: pg is to refuse what is asked of a connection that is at work. */
+  #inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    const answer = this.#turn.then(ask)
+    this.#turn = answer.catch(() => {})
+    return answer
+  }
+
   #lookLater(): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#look(), LOOK_INTERVAL_MS)
@@ -182,9 +194,8 @@ export class ChangeSignal implements Changes {
   }
 
   async #read(client: pg.Client, from: Position, watch: number): Promise<void> {
-    const { position, changed, runner_ids, sessions, more } = await readFeed(
-      new Connection(client),
-      from,
+    const { position, changed, runner_ids, sessions, more } = await this.#inTurn(() =>
+      readFeed(new Connection(client), from),
     )
     if (this.#watch !== watch) {
       this.#lookAgain = true
