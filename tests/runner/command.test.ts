@@ -1,13 +1,11 @@
-import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
+import { BIN } from '../server/process.ts'
 import { claimedRun, type FakeServer } from './fake-server.ts'
 import { fakeServer, isAtWork, staying } from './harness.ts'
 
-const ENTRY = fileURLToPath(new URL('command-entry.ts', import.meta.url))
-
 function runnerProcess(server: FakeServer, ...args: string[]) {
-  const runner = execa(process.execPath, ['--import', 'tsx', ENTRY, ...args], {
+  const runner = execa(process.execPath, [BIN, 'runner', ...args], {
     env: { RUNQUEUE_URL: server.url },
     reject: false,
     timeout: 20_000,

@@ -18,8 +18,8 @@ const LANGUAGES: [string, isThere: boolean, run: (path: string, sql: string) => 
 
 /** In a process of its own: two SQLite libraries in one would take each other's locks off the file. */
 function inRust(path: string, sql: string): void {
-  const program = fileURLToPath(new URL('./sql-in-rust.ts', import.meta.url))
-  execFileSync(process.execPath, ['--import', 'tsx', program, path, sql], { stdio: 'pipe' })
+  const program = fileURLToPath(new URL('./sql-in-rust.mjs', import.meta.url))
+  execFileSync(process.execPath, [program, path, sql], { stdio: 'pipe' })
 }
 
 function inPython(path: string, sql: string): void {
