@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 /** Tests of other folders that need PostgreSQL: they are run with its own, on one server. */
 const ON_POSTGRES = 'tests/{http,simulation}/postgres*.test.ts'
 
+const BUILT = /\/dist\/.*\.js$/
+
 interface Options {
   files?: string[]
   exclude?: string[]
@@ -18,6 +20,8 @@ const project = (name: string, folders: string[], seconds: number, options: Opti
     globalSetup: options.globalSetup ?? [],
     // Processes of their own: a crash of a native module is then the failure of one file.
     pool: 'forks' as const,
+    // What was built runs as it is.
+    server: { deps: { external: [BUILT] } },
     testTimeout: seconds * 1000,
     hookTimeout: seconds * 1000,
   },
