@@ -3,19 +3,17 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import type { Report } from '../../src/load/report.ts'
+import { BIN } from '../server/process.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { databasesIn, FROM_SOURCES } from './processes.ts'
-
-const PROGRAM = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url))
+import { databasesIn } from './databases.ts'
 
 it('reports what was done until Ctrl-C, which server and harness both hear', async () => {
   const folder = tempDir()
   const html = join(tempDir(), 'load.html')
   const flags = ['--runners', '20', '--rate', '50', '--duration', '600', '--json', '--html', html]
-  const program = spawn(process.execPath, [...FROM_SOURCES, PROGRAM, 'load', 'steady', ...flags], {
+  const program = spawn(process.execPath, [BIN, 'load', 'steady', ...flags], {
     env: { ...process.env, TMPDIR: folder },
     // A process group of its own, as a terminal gives each command.
     detached: true,

@@ -1,17 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RunqueueClient } from '../../src/client/index.ts'
-import { runLoad } from '../../src/load/load.ts'
 import { type GivenOptions, loadOptions, type Scenario } from '../../src/load/options.ts'
-import { type OwnServer, startOwnServer } from '../../src/load/own-server.ts'
+import type { OwnServer } from '../../src/load/own-server.ts'
 import type { Report } from '../../src/load/report.ts'
-import { FROM_SOURCES } from './processes.ts'
+import { importBuilt } from '../support/built.ts'
 import { tamperingProxy } from './tampering-proxy.ts'
+
+const { runLoad }: typeof import('../../src/load/load.ts') = await importBuilt('load/load')
+const { startOwnServer }: typeof import('../../src/load/own-server.ts') =
+  await importBuilt('load/own-server')
 
 let server: OwnServer
 let client: RunqueueClient
 
 beforeAll(async () => {
-  server = await startOwnServer(FROM_SOURCES)
+  server = await startOwnServer([])
   client = new RunqueueClient({ url: server.url })
 })
 afterAll(() => server.close())
@@ -29,7 +32,7 @@ function load(
 ): Promise<Report> {
   const options = loadOptions(scenario, 1, { url: server.url, connections: 16, ...given })
   const progress = { phase() {}, measure: onMeasure, end() {} }
-  return runLoad(options, { token: null, progress, stop: stop.signal, execArgv: FROM_SOURCES })
+  return runLoad(options, { token: null, progress, stop: stop.signal, execArgv: [] })
 }
 
 const brokenIn = ({ invariants }: Report) =>

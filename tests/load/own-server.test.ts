@@ -3,9 +3,12 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { startOwnServer } from '../../src/load/own-server.ts'
+import { importBuilt } from '../support/built.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import { databasesIn, FROM_SOURCES } from './processes.ts'
+import { databasesIn } from './databases.ts'
+
+const { startOwnServer }: typeof import('../../src/load/own-server.ts') =
+  await importBuilt('load/own-server')
 
 /** Lets servers of this test put their databases into a folder of its own. */
 function temporaryFolder(): { databases: () => string[] } {
@@ -16,7 +19,7 @@ function temporaryFolder(): { databases: () => string[] } {
 }
 
 async function ownServer() {
-  const server = await startOwnServer(FROM_SOURCES)
+  const server = await startOwnServer([])
   onTestFinished(server.close)
   return server
 }
@@ -30,8 +33,8 @@ const children = (): number[] =>
 describe('a server of its own', () => {
   it('goes with its database when the harness is killed', async () => {
     const { databases } = temporaryFolder()
-    const entry = fileURLToPath(new URL('own-server-entry.ts', import.meta.url))
-    const harness = fork(entry, { execArgv: FROM_SOURCES })
+    const entry = fileURLToPath(new URL('own-server-entry.mjs', import.meta.url))
+    const harness = fork(entry, { execArgv: [] })
     onTestFinished(() => void harness.kill('SIGKILL'))
     await once(harness, 'message')
     expect(databases()).toHaveLength(1)
@@ -52,8 +55,6 @@ describe('a server of its own', () => {
   it('says so when it does not come up', async () => {
     temporaryFolder()
     vi.stubEnv('DURABILITY', 'nonsense')
-    await expect(startOwnServer(FROM_SOURCES)).rejects.toThrow(
-      'the server under load ended: exit code 1',
-    )
+    await expect(startOwnServer([])).rejects.toThrow('the server under load ended: exit code 1')
   })
 })

@@ -1,17 +1,13 @@
-/**
- * The server in this process, where starting one is the least of a test: what was built, since the
- * thread of its engine would else translate the sources each time (0.6 s of CPU instead of 0.1).
- */
+/** The server in this process, where starting one is the least of a test. */
 import { join } from 'node:path'
 import pino from 'pino'
 import { onTestFinished } from 'vitest'
 import { parseConfig } from '../../src/config.ts'
 import type { RunningServer } from '../../src/main.ts'
+import { importBuilt } from '../support/built.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const { startServer }: typeof import('../../src/main.ts') = await import(
-  new URL('../../dist/main.js', import.meta.url).href
-)
+const { startServer }: typeof import('../../src/main.ts') = await importBuilt('main')
 
 export const urlOf = (folder: string) => `file:${join(folder, 'queue.db')}`
 

@@ -1,6 +1,6 @@
 /** A harness that has started its server, and then does nothing. */
-import { startOwnServer } from '../../src/load/own-server.ts'
+import { startOwnServer } from '../../dist/load/own-server.js'
 
 process.once('disconnect', () => process.exit())
-await startOwnServer(process.execArgv)
+await startOwnServer([])
 process.send?.({ up: true })
