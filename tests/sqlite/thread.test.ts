@@ -5,14 +5,19 @@
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Engine, News } from '../../src/queue/engine.ts'
-import { DatabaseOpenError } from '../../src/queue/errors.ts'
+import * as errors from '../../src/queue/errors.ts'
 import { loadDriver } from '../../src/sqlite/driver.ts'
-import { openSqliteThread } from '../../src/sqlite/thread.ts'
+import * as fromSources from '../../src/sqlite/thread.ts'
 import type { EngineFixture } from '../conformance/fixture.ts'
 import { openWorld } from '../conformance/world.ts'
-import { caught, refusal } from '../support/errors.ts'
+import { importBuilt } from '../support/built.ts'
+import { caught } from '../support/errors.ts'
 import { aNewRun, aNewToken } from '../support/factories.ts'
 import { makeTempDir, tempDir } from '../support/temp-dir.ts'
+
+// What was built starts at once: from the sources each thread translates them anew.
+const { openSqliteThread }: typeof fromSources = await importBuilt('sqlite/thread')
+const built: typeof errors = await importBuilt('queue/errors')
 
 const openThread = (path: string): Promise<Engine> =>
   openSqliteThread({ url: `file:${path}`, durability: 'normal' })
@@ -25,6 +30,13 @@ async function openFixture(): Promise<EngineFixture> {
     opener: { module: '', url: `file:${path}` },
     cleanup: async () => folder.remove(),
   }
+}
+
+async function refusal(operation: Promise<unknown>, code: errors.QueueErrorCode) {
+  const error = await caught(operation)
+  expect(error).toBeInstanceOf(built.QueueError)
+  expect(error).toMatchObject({ code })
+  return error
 }
 
 describe('SQLite in a thread', () => {
@@ -67,7 +79,7 @@ describe('SQLite in a thread', () => {
     const { runs } = await openWorld(openFixture)
     const error = await caught(runs.list({ limit: 'many' as never }))
     expect(error).toMatchObject({ message: expect.stringContaining('datatype mismatch') })
-    expect((error as Error).stack).toContain('list.ts')
+    expect((error as Error).stack).toContain('list.js')
   })
 
   it('does what was called at once in one commit, and answers each', async () => {
@@ -124,9 +136,15 @@ describe('SQLite in a thread', () => {
     expect(await next.runs.get(run.run_id)).toEqual(run)
   })
 
-  it('that cannot open its file says why, and leaves no thread behind', async () => {
-    const error = await caught(openThread(tempDir()))
-    expect(error).toBeInstanceOf(DatabaseOpenError)
-    expect((error as Error).message).toContain('DATABASE_URL')
-  })
+  it.each([
+    ['as it was built', openSqliteThread, built.DatabaseOpenError],
+    ['from the sources', fromSources.openSqliteThread, errors.DatabaseOpenError],
+  ])(
+    '%s, where it cannot open its file it says why, and leaves no thread behind',
+    async (_, open, expected) => {
+      const error = await caught(open({ url: tempDir() }))
+      expect(error).toBeInstanceOf(expected)
+      expect((error as Error).message).toContain('DATABASE_URL')
+    },
+  )
 })
