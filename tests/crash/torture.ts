@@ -34,6 +34,8 @@ export interface RoundOptions {
   seed: number
   /** For how long processes are killed. */
   seconds: number
+  /** On a busy machine it goes on until so much has happened, ten times as long at most. */
+  enough?: (counts: Counts) => boolean
   /** Then it ends as soon as that is found out. */
   fault: Fault | null
   size: Size
@@ -60,13 +62,15 @@ export interface Round {
 }
 
 const LOOK_MS = 1000
+/** So many times as long as it should, until enough has happened. */
+const LONGEST = 10
 /** Nothing moved for so long: nothing will. */
 const STALL_MS = 12_000
 const STALL_FAULTY_MS = 4000
 const DRAIN_LOOK_MS = 200
 
 export async function tortureRound(options: RoundOptions): Promise<Round> {
-  const { engine, seed, seconds, fault, size, stop } = options
+  const { engine, seed, seconds, fault, size, stop, enough = () => true } = options
   const random = seededRandom(seed)
   const store = await openStore(engine)
   const ledger = new Ledger()
@@ -103,10 +107,13 @@ export async function tortureRound(options: RoundOptions): Promise<Round> {
     )
     const killer = new Killer({ servers, crew, front, store, random, size })
     const killing = killer.work(over.signal)
-    const until = performance.now() + seconds * 1000
-    const left = () => until - performance.now()
-    while (left() > 0 && !stop.aborted && !broken) {
-      await pause(Math.min(LOOK_MS, left()), stop)
+    const begun = performance.now()
+    const left = () => {
+      const isEnough = enough(countsOf(ledger, killer.kills))
+      return begun + seconds * 1000 * (isEnough ? 1 : LONGEST) - performance.now()
+    }
+    for (let ms = left(); ms > 0 && !stop.aborted && !broken; ms = left()) {
+      await pause(Math.min(LOOK_MS, ms), stop)
       invariants = await look(false)
       broken = invariants.some((each) => isBroken(each) && isAwaited(each, fault))
     }
