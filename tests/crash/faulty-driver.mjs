@@ -9,7 +9,7 @@ const REPLACEMENTS = {
   // Now and then it takes what somebody holds.
   claims_what_is_held: [
     [
-      /seq = (\s*\(WITH RECURSIVE[\s\S]*LIMIT 1\)) AND status = 'pending' AND available_at IS NULL/,
+      /seq = (\s*\(CASE WHEN[\s\S]* END\)) AND status = 'pending' AND available_at IS NULL/,
       `seq = coalesce(
         (SELECT seq FROM runs WHERE status = 'running' AND random() % 4 = 0 LIMIT 1), $1)`,
     ],
