@@ -2,7 +2,8 @@
 import { Hono } from 'hono'
 import type { Demands } from '../queue/demands.ts'
 import type { Histogram } from '../queue/histogram.ts'
-import { GROUPS_TOLD_LIMIT, type MetricsReading, type Totals } from '../queue/metrics.ts'
+import type { MetricsReading, Totals } from '../queue/metrics.ts'
+import type { DemandGroup } from '../queue/overview.ts'
 import type { Timestamp } from '../queue/run.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { Deps, Env } from './deps.ts'
@@ -12,6 +13,8 @@ import type { Polls } from './poll.ts'
 
 /** What a scrape folds at most before it answers: some 100 ms. */
 const FOLDS = 20
+/** Groups of equal demands that are told by name. */
+const GROUPS_TOLD = 20
 
 export function metricsRoutes({ engine, config, now }: Deps, polls: Polls): Hono<Env> {
   const app = new Hono<Env>()
@@ -22,9 +25,10 @@ export function metricsRoutes({ engine, config, now }: Deps, polls: Polls): Hono
     for (let folds = 0; folds <= FOLDS; folds += 1) {
       const reading = await engine.metrics.read(staleBefore)
       if (reading.totals) {
+        const waiting = await engine.overview.demandGroups(GROUPS_TOLD + 1)
         const text = exposition([
-          ...ofQueue({ ...reading, totals: reading.totals }, at),
-          ...ofProcess(reading.commits, polls),
+          ...ofQueue({ ...reading, totals: reading.totals }, waiting.groups, at),
+          ...ofProcess(await engine.metrics.commits(), polls),
         ])
         return c.body(text, 200, { 'content-type': EXPOSITION_TYPE })
       }
@@ -42,7 +46,11 @@ export function metricsRoutes({ engine, config, now }: Deps, polls: Polls): Hono
   return app
 }
 
-function ofQueue(reading: MetricsReading & { totals: Totals }, now: Timestamp): Metric[] {
+function ofQueue(
+  reading: MetricsReading & { totals: Totals },
+  waiting: readonly DemandGroup[],
+  now: Timestamp,
+): Metric[] {
   const { totals, runners } = reading
   const each = (label: string, counts: Readonly<Record<string, number>>) =>
     Object.entries(counts).map(([word, value]) => ({ labels: { [label]: word }, value }))
@@ -54,8 +62,8 @@ function ofQueue(reading: MetricsReading & { totals: Totals }, now: Timestamp): 
     },
     {
       ...{ name: 'runqueue_oldest_pending_age_seconds', type: 'gauge' },
-      help: `How long the run has waited that is next among those with the same demands: the ${GROUPS_TOLD_LIMIT} that waited longest, and the longest of all others.`,
-      values: oldest(reading.waiting, now),
+      help: `How long the run has waited that is next among those with the same demands: the ${GROUPS_TOLD} that waited longest, and the longest of all others.`,
+      values: oldest(waiting, now),
     },
     {
       ...{ name: 'runqueue_runs_added_total', type: 'counter' },
@@ -114,21 +122,14 @@ const ofProcess = (commits: Histogram, { claims, waiting }: Polls): Metric[] => 
 ]
 
 /** By demands, the longest first; those beyond the limit as one. */
-function oldest(waiting: MetricsReading['waiting'], now: Timestamp) {
-  const since = new Map<string, Timestamp>()
-  for (const group of waiting) {
-    const demands = demandsText(group.demands)
-    const before = since.get(demands)
-    if (before === undefined || group.since < before) since.set(demands, group.since)
+function oldest(waiting: readonly DemandGroup[], now: Timestamp) {
+  const ages = new Map<string, number>()
+  for (const [place, { demands, oldest }] of waiting.entries()) {
+    // Long ones may be cut to the same words, and Prometheus takes no sample twice.
+    const words = place < GROUPS_TOLD ? demandsText(demands) : '(others)'
+    if (!ages.has(words)) ages.set(words, Math.max(0, secondsBetween(oldest.since, now)))
   }
-  const sorted = [...since].sort(([, a], [, b]) => (a < b ? -1 : 1))
-  const told = sorted.slice(0, GROUPS_TOLD_LIMIT)
-  const [others] = sorted.slice(GROUPS_TOLD_LIMIT)
-  if (others) told.push(['(others)', others[1]])
-  return told.map(([demands, at]) => ({
-    labels: { demands },
-    value: Math.max(0, secondsBetween(at, now)),
-  }))
+  return [...ages].map(([words, value]) => ({ labels: { demands: words }, value }))
 }
 
 /** As people write them: `hostname=alpha tag=gpu`. */

@@ -12,12 +12,10 @@ import {
   type Counter,
   countersOf,
   FOLD_LIMIT,
-  GROUPS_SEEN_LIMIT,
   type Metrics,
   type Tally,
   totalsOf,
   UNFOLDED_LIMIT,
-  type WaitingGroup,
 } from '../queue/metrics.ts'
 import { TERMINAL_STATUSES } from '../queue/run.ts'
 import type { Connection, Database } from './database.ts'
@@ -139,26 +137,6 @@ const forget = new Statement<never>(
   sql`SELECT forget_events(seq) FROM unnest(${param('gone')}::bigint[]) AS seq`,
 )
 
-const claimable = sql.raw(`runs WHERE status = 'pending' AND available_at IS NULL`)
-const inGroup = sql.raw('ORDER BY priority DESC, created_at, seq LIMIT 1')
-const inOrder = sql.raw('ORDER BY demand_key COLLATE "C", priority DESC, created_at, seq LIMIT 1')
-
-/** The head of each priority of each demand: a hop in the claim's index for each. */
-const heads = new Statement<WaitingGroup>(sql`
-  WITH RECURSIVE head AS (
-    (SELECT seq, demand_key, priority FROM ${claimable} ${inOrder})
-    UNION ALL
-    SELECT next.* FROM head CROSS JOIN LATERAL (
-      (SELECT seq, demand_key, priority FROM ${claimable}
-         AND demand_key COLLATE "C" = head.demand_key AND priority < head.priority ${inGroup})
-      UNION ALL
-      (SELECT seq, demand_key, priority FROM ${claimable}
-         AND demand_key COLLATE "C" > head.demand_key ${inOrder})
-      LIMIT 1) AS next)
-  SELECT demands, updated_at AS since
-  FROM (SELECT seq FROM head LIMIT ${sql.raw(String(GROUPS_SEEN_LIMIT))}) AS seen
-  CROSS JOIN LATERAL (SELECT demands, updated_at FROM runs WHERE runs.seq = seen.seq) AS next_run`)
-
 const countRunners = new Statement<{ online: number; stale: number }>(sql`
   SELECT count(*) FILTER (WHERE last_heartbeat > ${textParam('stale_before')}) AS online,
     count(*) FILTER (WHERE last_heartbeat <= ${textParam('stale_before')}) AS stale
@@ -213,9 +191,9 @@ export function createMetrics(database: Database): Metrics {
     read: (stale_before) =>
       database.run(async (on) => ({
         totals: await readAll(on),
-        waiting: await heads.all(on),
         runners: (await countRunners.get(on, { stale_before })) ?? { online: 0, stale: 0 },
-        commits: database.commits,
       })),
+
+    commits: async () => database.commits,
   }
 }

@@ -5,6 +5,7 @@ import { type Position, parseCursor } from '../queue/cursor.ts'
 import {
   COUNT_LIMIT,
   demandGroups,
+  ENDED_LOOK,
   foundPage,
   GROUP_COUNT_LIMIT,
   GROUP_HEADS_LIMIT,
@@ -15,12 +16,14 @@ import {
   type Standing,
   upTo,
 } from '../queue/overview.ts'
-import { RUN_STATUSES, type Run } from '../queue/run.ts'
+import { RUN_STATUSES, type Run, TERMINAL_STATUSES, type Timestamp } from '../queue/run.ts'
 import type { Database } from './database.ts'
 import { param, runFields, Statement, textParam } from './statements.ts'
 
 const number = (value: number) => sql.raw(String(value))
 const claimable = sql.raw(`status = 'pending' AND available_at IS NULL`)
+
+const endings = sql.raw(TERMINAL_STATUSES.map((status) => `'${status}'`).join())
 
 const counted = (condition: string) =>
   sql`(SELECT count(*) FROM (
@@ -50,7 +53,7 @@ const heads = new Statement<GroupHead>(sql`
        ORDER BY demand_key COLLATE "C", priority DESC, created_at, seq LIMIT 1)
       LIMIT 1) AS next
     WHERE heads.place < ${number(GROUP_HEADS_LIMIT)})
-  SELECT head.seq, head.run_id, head.demands, head.priority, head.created_at
+  SELECT head.seq, head.run_id, head.demands, head.priority, head.updated_at AS since
   FROM heads CROSS JOIN LATERAL (SELECT * FROM runs WHERE runs.seq = heads.seq) AS head`)
 
 // LIMIT 1, here and below: each is sought; where rows seem few they would else be read all.
@@ -62,6 +65,17 @@ const groupCounts = new Statement<{ count: number }>(sql`
       SELECT 1 FROM runs WHERE ${claimable} AND demand_key COLLATE "C" = head.demand_key
       LIMIT ${number(GROUP_COUNT_LIMIT + 1)}) AS those) AS counted
   ORDER BY given.place`)
+
+const findEnded = new Statement<Run>(sql`
+  SELECT ${runFields('ended')}
+  FROM (SELECT event_id, run_seq, from_status, to_status FROM run_events
+    ORDER BY event_id DESC LIMIT ${number(ENDED_LOOK)}) AS event
+  CROSS JOIN LATERAL (SELECT *, parameters ->> 'prompt' AS prompt FROM runs
+    WHERE runs.seq = event.run_seq LIMIT 1) AS ended
+  WHERE event.to_status IN (${endings}) AND event.from_status <> event.to_status
+  ORDER BY event.event_id DESC LIMIT ${param('limit')}::int`)
+const lastEvent = new Statement<{ at: Timestamp }>(sql`
+  SELECT at FROM run_events ORDER BY event_id DESC LIMIT 1 OFFSET ${number(ENDED_LOOK - 1)}`)
 
 /**
  * The first event of each span, found by halving, since time has no index of its own: a commit would
@@ -136,6 +150,16 @@ export function createOverview(database: Database): Overview {
           counts.map(({ count }) => count),
           rows.length,
         )
+      }),
+
+    ended: (limit) =>
+      database.run(async (on) => {
+        const rows = await findEnded.all(on, { limit })
+        const isFull = rows.length === limit
+        return {
+          runs: rows,
+          looked_back_to: isFull ? null : ((await lastEvent.get(on))?.at ?? null),
+        }
       }),
 
     activity: (from, seconds, count) =>

@@ -3,7 +3,6 @@
  * that happened, and the metrics are its sum. Events are folded into `counters` bit by bit; what was
  * not folded yet is added by whoever reads. So counting costs those who work nothing.
  */
-import type { Demands } from './demands.ts'
 import { emptyHistogram, type Histogram } from './histogram.ts'
 import { RUN_STATUSES, type RunStatus, TERMINAL_STATUSES, type Timestamp } from './run.ts'
 
@@ -15,30 +14,19 @@ export const DURATION_BOUNDS = [
 export const FOLD_LIMIT = 1_000
 /** … and so many unfolded events are looked through by a reader. */
 export const UNFOLDED_LIMIT = 10_000
-/** Groups of equal demands that are looked at, a seek for each, and those that are told by name. */
-export const GROUPS_SEEN_LIMIT = 1_000
-export const GROUPS_TOLD_LIMIT = 20
 
 export interface Metrics {
   /** Adds up to {@link FOLD_LIMIT} events to the totals, each once however many processes do. */
   fold(): Promise<{ events: number }>
   read(staleBefore: Timestamp): Promise<MetricsReading>
+  /** What transactions of this process took that wrote, from their begin until they were kept. */
+  commits(): Promise<Histogram>
 }
 
 export interface MetricsReading {
   /** Null: more than {@link UNFOLDED_LIMIT} events are to be folded first. */
   totals: Totals | null
-  /** The next run of each group of equal demands, at most {@link GROUPS_SEEN_LIMIT}. */
-  waiting: WaitingGroup[]
   runners: { online: number; stale: number }
-  /** What transactions of this process took that wrote, from their begin until they were kept. */
-  commits: Histogram
-}
-
-export interface WaitingGroup {
-  demands: Demands | null
-  /** Since when it can be claimed. */
-  since: Timestamp
 }
 
 export interface Totals {

@@ -9,6 +9,8 @@ export const COUNT_LIMIT = 10_000
 export const GROUP_COUNT_LIMIT = 1000
 /** How many pairs of demands and priority are looked at for the groups. */
 export const GROUP_HEADS_LIMIT = 1000
+/** How many of the latest events are looked through for runs that ended. */
+export const ENDED_LOOK = 2000
 /** How many of the newest runs one page of a search looks through. */
 export const SEARCH_LIMIT = 1000
 
@@ -28,8 +30,8 @@ export interface DemandGroup {
   demands: Demands | null
   /** Up to {@link GROUP_COUNT_LIMIT}. */
   waiting: Count
-  /** The one that waits longest … */
-  oldest: { run_id: string; created_at: Timestamp }
+  /** The one that waits longest of those that come first in their priority, and since when … */
+  oldest: { run_id: string; since: Timestamp }
   /** … and the one that is claimed next. */
   next_run_id: string
 }
@@ -61,6 +63,12 @@ export interface FoundRuns {
   looked_back_to: Timestamp | null
 }
 
+export interface EndedRuns {
+  runs: Run[]
+  /** Where there are fewer than asked for: others may have ended before this. */
+  looked_back_to: Timestamp | null
+}
+
 /**
  * What people look at who watch the queue: reads only, bounded whatever is stored, and by index, so
  * that a page which is open all day costs next to nothing.
@@ -73,6 +81,11 @@ export interface Overview {
    * @param limit how many groups at most
    */
   demandGroups(limit: number): Promise<DemandGroups>
+  /**
+   * What ended last comes first: found in the history, since runs are in no order of their ends. Looks
+   * through the latest {@link ENDED_LOOK} events.
+   */
+  ended(limit: number): Promise<EndedRuns>
   /**
    * What happened in `count` spans of `seconds` each, the first of which begins at `from`; `count` is
    * at most 100. Read from the history, which lives as long as its runs.
@@ -88,7 +101,8 @@ export interface GroupHead {
   run_id: string
   demands: Demands | null
   priority: number
-  created_at: Timestamp
+  /** Since when it can be claimed. */
+  since: Timestamp
 }
 
 export interface HeadsOfGroup {
@@ -104,11 +118,11 @@ export function groupHeads(heads: readonly GroupHead[]): HeadsOfGroup[] {
     const { next, oldest } = groups.get(key) ?? { next: head, oldest: head }
     groups.set(key, {
       next: head.priority > next.priority ? head : next,
-      oldest: head.created_at < oldest.created_at ? head : oldest,
+      oldest: head.since < oldest.since ? head : oldest,
     })
   }
   return [...groups.values()].sort(
-    (a, b) => Date.parse(a.oldest.created_at) - Date.parse(b.oldest.created_at),
+    (a, b) => Date.parse(a.oldest.since) - Date.parse(b.oldest.since),
   )
 }
 
@@ -122,7 +136,7 @@ export function demandGroups(
     groups: groups.slice(0, counted.length).map(({ next, oldest }, index) => ({
       demands: next.demands,
       waiting: upTo(counted[index] ?? 0, GROUP_COUNT_LIMIT),
-      oldest: { run_id: oldest.run_id, created_at: oldest.created_at },
+      oldest: { run_id: oldest.run_id, since: oldest.since },
       next_run_id: next.run_id,
     })),
     groups_left_out: {

@@ -7,12 +7,10 @@ import {
   bucketCase,
   countersOf,
   FOLD_LIMIT,
-  GROUPS_SEEN_LIMIT,
   type Metrics,
   type Tally,
   totalsOf,
   UNFOLDED_LIMIT,
-  type WaitingGroup,
 } from '../queue/metrics.ts'
 import { TERMINAL_STATUSES } from '../queue/run.ts'
 import type { CommitLane } from './commit-lane.ts'
@@ -57,23 +55,6 @@ const unfolded = (limit: number) => sql`(
     ${sql.raw(bucketCase('ms'))} AS bucket,
     count(*) AS count, sum(ms) AS milliseconds, max(event_id) AS last
   FROM timed GROUP BY 1, 2, 3, 4)`
-
-const claimable = sql`${runs} INDEXED BY idx_runs_claim
-  WHERE status = 'pending' AND available_at IS NULL`
-const inOrder = sql`ORDER BY demand_key, priority DESC, created_at LIMIT 1`
-
-/** The head of each priority of each demand: a hop in the claim's index for each. */
-const heads = sql`(
-  WITH RECURSIVE head(seq) AS (
-    SELECT (SELECT seq FROM ${claimable} ${inOrder})
-    UNION ALL
-    SELECT coalesce(
-      (SELECT seq FROM ${claimable} AND demand_key = found.demand_key
-         AND priority < found.priority ${inOrder}),
-      (SELECT seq FROM ${claimable} AND demand_key > found.demand_key ${inOrder}))
-    FROM head JOIN ${runs} AS found ON found.seq = head.seq
-    LIMIT ${sql.raw(String(GROUPS_SEEN_LIMIT))})
-  SELECT seq FROM head)`
 
 type Reading = Tally & { name: string | null; value: number }
 
@@ -151,12 +132,6 @@ export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
       FROM ${unfolded(UNFOLDED_LIMIT + 1)})`)
     .prepare()
 
-  const readHeads = orm
-    .select({ demands: runs.demands, since: runs.updated_at })
-    .from(runs)
-    .where(sql`seq IN ${heads}`)
-    .prepare()
-
   const countRunners = orm
     .select({
       online: sql<number>`count(*) FILTER (WHERE last_heartbeat > +${param('stale_before')})`,
@@ -185,11 +160,11 @@ export function createMetrics(orm: Orm, lane: CommitLane): Metrics {
       return {
         totals:
           eventsIn(tallies) > UNFOLDED_LIMIT ? null : totalsOf([...kept, ...countersOf(tallies)]),
-        waiting: readHeads.all() satisfies WaitingGroup[],
         runners: countRunners.get({ stale_before }) ?? { online: 0, stale: 0 },
-        commits: lane.commits,
       }
     },
+
+    commits: async () => lane.commits,
   }
 }
 

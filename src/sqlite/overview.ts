@@ -5,6 +5,7 @@ import { parseCursor } from '../queue/cursor.ts'
 import {
   COUNT_LIMIT,
   demandGroups,
+  ENDED_LOOK,
   foundPage,
   GROUP_COUNT_LIMIT,
   GROUP_HEADS_LIMIT,
@@ -13,7 +14,7 @@ import {
   SEARCH_LIMIT,
   upTo,
 } from '../queue/overview.ts'
-import { RUN_STATUSES, type RunStatus, type Timestamp } from '../queue/run.ts'
+import { RUN_STATUSES, type RunStatus, TERMINAL_STATUSES, type Timestamp } from '../queue/run.ts'
 import type { Orm } from './database.ts'
 import { runs } from './schema.ts'
 import { atMost, param, runColumns } from './statements.ts'
@@ -57,18 +58,24 @@ const edges = sql`(
     WHERE low < high)
   SELECT place, low AS event_id FROM edge WHERE low >= high) AS edge`
 
+const endings = sql.raw(TERMINAL_STATUSES.map((status) => `'${status}'`).join())
+
 /** `+`: among those that are looked at, not by an index on it. */
 const isWhereGiven = (column: string) =>
   sql`(${param(column)} IS NULL OR ${sql.raw(`+${column}`)} = ${param(column)})`
 
 export function createOverview(orm: Orm): Overview {
-  const counted = (condition: string) =>
-    sql<number>`(SELECT count(*) FROM (SELECT 1 FROM runs WHERE ${sql.raw(condition)}
+  const counted = (condition: string, index = '') =>
+    sql<number>`(SELECT count(*) FROM (SELECT 1 FROM runs ${sql.raw(index)} WHERE ${sql.raw(condition)}
       LIMIT ${number(COUNT_LIMIT + 1)}))`
   const standing = orm
     .select({
       pending: counted(`status = 'pending'`),
-      scheduled: counted(`status = 'pending' AND available_at IS NOT NULL`),
+      // Told, since nothing says which of two indexes has fewer: 35 ms instead of 1 with 100 000 pending.
+      scheduled: counted(
+        `status = 'pending' AND available_at IS NOT NULL`,
+        'INDEXED BY idx_runs_available',
+      ),
       claimed: counted(`status = 'claimed'`),
       running: counted(`status = 'running'`),
       stopping: counted(`status = 'stopping'`),
@@ -82,7 +89,7 @@ export function createOverview(orm: Orm): Overview {
       run_id: runs.run_id,
       demands: runs.demands,
       priority: runs.priority,
-      created_at: runs.created_at,
+      since: runs.updated_at,
     })
     .from(runs)
     .where(sql`seq IN ${groupHeadSeqs}`)
@@ -96,6 +103,25 @@ export function createOverview(orm: Orm): Overview {
     .from(
       sql`json_each(${param('seqs')}) AS given CROSS JOIN runs AS head ON head.seq = given.value`,
     )
+    .prepare()
+
+  const latest = sql`(
+    SELECT event_id, run_seq, from_status, to_status FROM run_events WHERE event_id > 0
+    ORDER BY event_id DESC LIMIT ${number(ENDED_LOOK)})`
+  const findEnded = orm
+    .select(runColumns)
+    .from(sql`${latest} AS looked`)
+    .innerJoin(runs, sql`${runs.seq} = looked.run_seq`)
+    .where(sql`looked.to_status IN (${endings}) AND looked.from_status <> looked.to_status`)
+    .orderBy(sql`looked.event_id DESC`)
+    .limit(atMost('limit'))
+    .prepare()
+  const lastEvent = orm
+    .select({
+      at: sql<Timestamp | null>`(
+      SELECT at FROM run_events WHERE event_id > 0 ORDER BY event_id DESC LIMIT 1 OFFSET ${number(ENDED_LOOK - 1)})`,
+    })
+    .from(sql`(SELECT 1)`)
     .prepare()
 
   const findEdges = orm
@@ -168,6 +194,12 @@ export function createOverview(orm: Orm): Overview {
         counts.map(({ count }) => count),
         rows.length,
       )
+    },
+
+    async ended(limit) {
+      const rows = findEnded.all({ limit })
+      const isFull = rows.length === limit
+      return { runs: rows, looked_back_to: isFull ? null : (lastEvent.get()?.at ?? null) }
     },
 
     async activity(from, seconds, count) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ACTIVITY_SAMPLE } from '../../src/queue/activity.ts'
-import { SEARCH_LIMIT } from '../../src/queue/overview.ts'
+import { ENDED_LOOK, SEARCH_LIMIT } from '../../src/queue/overview.ts'
+import { ADD_LIMIT } from '../../src/queue/run-queue.ts'
 import { aNewRun } from '../support/factories.ts'
 import type { Setup } from './world.ts'
 
@@ -42,19 +43,19 @@ export function describeOverview(setup: Setup): void {
         {
           demands: gpu,
           waiting: exactly(3),
-          oldest: { run_id: first.run_id, created_at: first.created_at },
+          oldest: { run_id: first.run_id, since: first.created_at },
           next_run_id: urgent.run_id,
         },
         {
           demands: null,
           waiting: exactly(1),
-          oldest: { run_id: free.run_id, created_at: free.created_at },
+          oldest: { run_id: free.run_id, since: free.created_at },
           next_run_id: free.run_id,
         },
         {
           demands: host.demands,
           waiting: exactly(1),
-          oldest: { run_id: host.run_id, created_at: host.created_at },
+          oldest: { run_id: host.run_id, since: host.created_at },
           next_run_id: host.run_id,
         },
       ])
@@ -72,12 +73,52 @@ export function describeOverview(setup: Setup): void {
       expect(groups_left_out).toEqual(exactly(1))
     })
 
+    it('counts what a run waits from when it can be claimed', async () => {
+      const { overview, runs, add, clock } = await setup()
+      const later = await add({ available_at: clock.ahead(10) })
+      const gpu = await add({ demands: { tags: ['gpu'] } })
+      await runs.makeAvailable(clock.advance(11), 10)
+      const { groups } = await overview.demandGroups(2)
+      expect(groups.map(({ oldest }) => oldest)).toEqual([
+        { run_id: gpu.run_id, since: gpu.created_at },
+        { run_id: later.run_id, since: clock.now() },
+      ])
+    })
+
     it('is empty where nothing waits', async () => {
       const { overview } = await setup()
       expect(await overview.demandGroups(2)).toEqual({
         groups: [],
         groups_left_out: exactly(0),
       })
+    })
+  })
+
+  describe('ended', () => {
+    it('is what ended last, whenever it was added', async () => {
+      const { overview, bring, runs: queue, clock } = await setup()
+      const first = await bring('running')
+      clock.advance(1)
+      const stopped = await bring('stopped')
+      await bring('running')
+      clock.advance(1)
+      await queue.complete({ ...first.report, session_status: 'idle', result: null }, clock.now())
+      const { runs, looked_back_to } = await overview.ended(10)
+      expect(runs.map(({ run_id }) => run_id)).toEqual([first.run.run_id, stopped.run.run_id])
+      expect(runs[0]).toMatchObject({ status: 'completed', completed_at: clock.now() })
+      expect(looked_back_to).toBeNull()
+      expect((await overview.ended(1)).runs).toHaveLength(1)
+    })
+
+    it('looks through so many events, and says how far', async () => {
+      const { overview, bring, runs, clock } = await setup()
+      await bring('completed')
+      clock.advance(60)
+      for (let added = 0; added < ENDED_LOOK; added += ADD_LIMIT) {
+        const many = Array.from({ length: ADD_LIMIT }, () => aNewRun())
+        await runs.addMany(many, clock.now())
+      }
+      expect(await overview.ended(10)).toEqual({ runs: [], looked_back_to: clock.now() })
     })
   })
 

@@ -77,6 +77,7 @@ export function describeMetrics(setup: Setup): void {
       const wrap = (engine: Engine): Engine => ({
         ...engine,
         metrics: {
+          ...engine.metrics,
           fold: async () => ({ events: ++folds }),
           read: async (at) => {
             const reading = await engine.metrics.read(at)

@@ -224,6 +224,7 @@ async function overviewOperations(world: World, during: During): Promise<void> {
   for (const priority of [1, 2]) await world.add({ demands, priority })
   await during('overview.standing', () => overview.standing())
   await during('overview.demandGroups', () => overview.demandGroups(2))
+  await during('overview.ended', () => overview.ended(100))
   await during('overview.activity', () => overview.activity(clock.ago(300), 60, 10))
   const search = { agent_name: 'x', text: 'x', limit: 2 }
   await during('overview.search', () => overview.search(search))

@@ -3,7 +3,6 @@ import { satisfies } from '../../queue/demands.ts'
 import type { Engine } from '../../queue/engine.ts'
 import type { Count } from '../../queue/insight.ts'
 import type { DemandGroup, Standing } from '../../queue/overview.ts'
-import { TERMINAL_STATUSES } from '../../queue/run.ts'
 import { LIST_LIMIT } from '../../queue/run-queue.ts'
 import type { RunnerView } from '../views.ts'
 import { SPANS, type Span } from './activity.tsx'
@@ -22,7 +21,7 @@ export async function overviewView(
     overview.standing(),
     overview.demandGroups(GROUPS),
     runs.active(LISTED),
-    runs.list({ statuses: TERMINAL_STATUSES, limit: LISTED }),
+    overview.ended(LISTED),
   ])
   const online = runners.filter((each) => each.status === 'online' && !each.deregistered_at)
   const hosts = hostsOf(runners)
@@ -69,10 +68,15 @@ export async function overviewView(
         </section>
         <section class="card" aria-labelledby="ended-title">
           <h2 id="ended-title">Ended</h2>
-          {ended.runs.length === 0 ? (
-            <p class="empty">No run has ended yet.</p>
-          ) : (
+          {ended.runs.length > 0 && (
             <RunsTable label="Runs that ended" runs={ended.runs} hosts={hosts} brief />
+          )}
+          {ended.looked_back_to !== null ? (
+            <p class="faint foot">
+              Much was added since <Time at={ended.looked_back_to} />, so this goes no further back.
+            </p>
+          ) : (
+            ended.runs.length === 0 && <p class="empty">No run has ended yet.</p>
           )}
         </section>
       </div>
@@ -150,7 +154,7 @@ const Groups = ({ groups, online }: { groups: DemandGroup[]; online: readonly Ru
             <td class="number">{countText(waiting)}</td>
             <td class="number">
               <a href={runHref(oldest.run_id)}>
-                <Time at={oldest.created_at} as="for" />
+                <Time at={oldest.since} as="for" />
               </a>
             </td>
             <td class="when-medium">
