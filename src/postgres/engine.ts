@@ -1,5 +1,6 @@
 /** Puts the parts of the PostgreSQL engine together. */
 import type { Durability, Engine } from '../queue/engine.ts'
+import { gated, ReadGate } from '../queue/reads.ts'
 import { MATCH_TIMEOUT_SECONDS } from '../queue/run-queue.ts'
 import { createCallbacks } from './callbacks.ts'
 import { ChangeSignal } from './change-signal.ts'
@@ -25,6 +26,9 @@ export interface PostgresOptions {
   matchTimeoutSeconds?: number
 }
 
+/** So many of the connections are in the hands of those who look, at most. */
+const READS_AT_ONCE = 3
+
 /** Opens the queue in a PostgreSQL database. @throws DatabaseOpenError */
 export async function openPostgresEngine(options: PostgresOptions): Promise<Engine> {
   const { url, durability = 'full', matchTimeoutSeconds = MATCH_TIMEOUT_SECONDS } = options
@@ -36,7 +40,7 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
   const callbacks = createCallbacks(database, matchTimeoutSeconds)
   const stops = createStops(database, callbacks)
   const registry = createRegistry(database, callbacks)
-  return {
+  const engine: Engine = {
     runs: createRunQueue({ database, callbacks, stops, registry }),
     sessions: createSessions({ database, stops }),
     runners: createRunners({ database, callbacks, registry }),
@@ -53,4 +57,5 @@ export async function openPostgresEngine(options: PostgresOptions): Promise<Engi
       await database.close()
     },
   }
+  return gated(engine, new ReadGate(READS_AT_ONCE))
 }

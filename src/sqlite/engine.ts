@@ -6,7 +6,7 @@ import { prepareCallbacks } from './callbacks.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CommitLane } from './commit-lane.ts'
-import { type Database, openDatabase, openWatcher } from './database.ts'
+import { type Database, openDatabase, openReader, openWatcher } from './database.ts'
 import { translating } from './errors.ts'
 import { prepareFollow } from './follow.ts'
 import { createInsight } from './insight.ts'
@@ -65,6 +65,17 @@ export async function openSqliteEngine(options: SqliteOptions): Promise<Engine> 
       }
       client.close()
     },
+  }
+}
+
+/** The same over a connection that can only read. */
+export async function openSqliteReads(options: SqliteOptions): Promise<Engine> {
+  const { orm, client } = await openReader(options.url)
+  const lane = new CommitLane(client, { busyDeadlineMs: 0 })
+  return {
+    ...prepareEngine({ orm, client }, lane, options, () => {}),
+    changes: { subscribe: () => () => {} },
+    close: async () => void client.close(),
   }
 }
 

@@ -1,9 +1,10 @@
-/** The thread's side of {@link openSqliteThread}: opens the engine and does what is called for. */
+/** The threads' side of {@link openSqliteThread}: opens what it is told to and does what is called for. */
+import { setPriority } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import type { Engine } from '../queue/engine.ts'
 import { DatabaseOpenError, QueueError } from '../queue/errors.ts'
-import { openSqliteEngine, type SqliteOptions } from './engine.ts'
-import type { Call, Message, Opening } from './thread.ts'
+import { openSqliteEngine, openSqliteReads, type SqliteOptions } from './engine.ts'
+import type { Call, Message, Opening, Role } from './thread-calls.ts'
 
 const PARTS = [
   ...(['runs', 'sessions', 'runners', 'tokens', 'storage'] as const),
@@ -14,11 +15,17 @@ type Method = (...given: unknown[]) => unknown
 
 const port = parentPort
 
-/** Opens the engine, says how that went, and then does what comes. */
-export async function serve(options: SqliteOptions): Promise<void> {
+/** Of 19. */
+const READS_NICE = 10
+const OPENERS = { engine: openSqliteEngine, reads: openSqliteReads }
+
+/** Opens the database, says how that went, and then does what comes. */
+export async function serve(role: Role, options: SqliteOptions): Promise<void> {
   const open = (message: Opening) => port?.postMessage(message)
+  // On Linux this is of the thread alone: where cores are short, those who look come second.
+  if (role === 'reads' && process.platform === 'linux') setPriority(READS_NICE)
   try {
-    serveCalls(await openSqliteEngine(options))
+    serveCalls(await OPENERS[role](options))
     open({ ready: true })
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error)

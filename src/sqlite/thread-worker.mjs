@@ -7,4 +7,4 @@ if (workerData.host.endsWith('.ts')) {
   register()
 }
 const { serve } = await import(workerData.host)
-await serve(workerData.options)
+await serve(workerData.role, workerData.options)

@@ -125,12 +125,42 @@ describe('SQLite in a thread', () => {
     expect(heard).toEqual([run.run_id])
   })
 
+  it('lets no write wait for what people look at', async () => {
+    const { runs, add, clock } = await openWorld(openFixture)
+    await runs.addMany(
+      Array.from({ length: 200 }, () => aNewRun()),
+      clock.now(),
+    )
+    await runs.list({ limit: 1 })
+    let looked = 0
+    const looking = Array.from({ length: 50 }, async () => {
+      await runs.list({ limit: 200 })
+      looked += 1
+    })
+    await add()
+    expect(looked).toBeLessThan(50)
+    await Promise.all(looking)
+  })
+
+  it('shows what was acknowledged before it was asked', async () => {
+    const { runs, add, insight, clock } = await openWorld(openFixture)
+    const terms = { stale_seconds: 120, remove_seconds: 600, claim_timeout_seconds: 60 }
+    for (let added = 0; added < 20; added++) {
+      const { run_id } = await add()
+      const explained = insight.explainRun(run_id, terms, clock.now())
+      expect((await runs.list({ limit: 1 })).runs[0]?.run_id).toBe(run_id)
+      expect(await explained).toMatchObject({ run_id, ahead: { count: added } })
+    }
+  })
+
   it('finishes what is at hand before it closes', async () => {
     const path = join(tempDir(), 'queue.db')
     const engine = await openThread(path)
     const adding = engine.runs.add(aNewRun(), '2026-01-31T12:00:00.000Z')
+    const looking = engine.overview.standing()
     await engine.close()
     const { run } = await adding
+    expect((await looking).running.count).toBe(0)
     const next = await openThread(path)
     onTestFinished(() => next.close())
     expect(await next.runs.get(run.run_id)).toEqual(run)

@@ -5,7 +5,7 @@ export const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   body_broken_off: 'The connection broke before the body was whole',
   body_too_large: 'The body is larger than 10 MiB',
   claim_token_mismatch: 'The runner lost this claim, and the run was claimed anew',
-  database_busy: 'The database is locked: try again',
+  database_busy: 'The database is locked, or too many look at the queue: try again',
   database_full: 'The disk of the database is full',
   database_unavailable: 'The database does not answer: try again',
   duplicate_runner: 'A runner of the same host, directory and executor is online',
