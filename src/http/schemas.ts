@@ -1,20 +1,23 @@
 /** What requests may hold. Unknown fields are dropped; optional ones may be null. */
 import { z } from 'zod'
-import {
-  EXECUTION_MODES,
-  type JsonObject,
-  type JsonValue,
-  ON_LOST,
-  RUN_STATUSES,
-  RUN_TYPES,
-} from '../queue/run.ts'
+import { EXECUTION_MODES, ON_LOST, RUN_STATUSES, RUN_TYPES } from '../queue/run.ts'
 import { ADD_LIMIT, CLAIM_LIMIT, LIST_LIMIT, RETRY_DELAY_SECONDS_MAX } from '../queue/run-queue.ts'
-import { parseTimestamp } from '../queue/time.ts'
+import {
+  ID_LENGTH,
+  id,
+  instant,
+  json,
+  line,
+  NAME_LENGTH,
+  object,
+  optionalObject,
+  PATH_LENGTH,
+  path,
+  queryNumber,
+  seconds,
+  tags,
+} from './schema-parts.ts'
 
-const ID_LENGTH = 200
-const NAME_LENGTH = 500
-const PATH_LENGTH = 4096
-const TAGS_LIMIT = 100
 const TIMEOUT_SECONDS_MAX = 365 * 24 * 3600
 /** How far ahead a run may be added. */
 export const DELAY_SECONDS_MAX = 365 * 24 * 3600
@@ -25,73 +28,105 @@ const ERROR_LENGTH = 64 * 1024
 /** Where many transactions are under way, each is named in the id of an event. */
 const EVENT_ID_LENGTH = 10_000
 
-/** Text that is shown in tables and compared in demands: no line breaks or other controls. */
-const line = (length: number) =>
-  z
-    .string()
-    .min(1)
-    .max(length)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-    .regex(/^[^\u0000-\u001f\u007f]*$/, 'Must not contain control characters')
-
-const id = line(ID_LENGTH)
-const path = line(PATH_LENGTH)
-const tags = z.array(line(ID_LENGTH)).max(TAGS_LIMIT)
-/** It came as JSON, so it is; to look again at each value would cost more than all the rest. */
-const json = z.unknown() as z.ZodType<JsonValue>
-const object = z.custom<JsonObject>(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  'Invalid input: expected object',
-)
-const optionalObject = object.nullish().meta({ type: ['object', 'null'] })
-
-const seconds = (max: number) => z.number().positive().max(max)
-/** Numbers in a query are text. */
-const queryNumber = (min: number, max: number) => z.coerce.number().min(min).max(max)
-
 /** An empty demand demands nothing: existing clients send it. */
 const demanded = (length: number) => z.union([z.literal(''), line(length)]).nullish()
 
 const demands = z.object({
-  hostname: demanded(NAME_LENGTH),
-  project_dir: demanded(PATH_LENGTH),
-  executor_type: demanded(NAME_LENGTH),
-  executor_profile: demanded(NAME_LENGTH),
-  tags: tags.nullish(),
+  hostname: demanded(NAME_LENGTH).describe('The runner’s must be the same; empty demands nothing.'),
+  project_dir: demanded(PATH_LENGTH).describe('The runner’s must be the same.'),
+  executor_type: demanded(NAME_LENGTH).describe('The runner’s must be the same.'),
+  executor_profile: demanded(NAME_LENGTH).describe('The runner’s must be the same.'),
+  tags: tags.nullish().describe('The runner must have all of them.'),
 })
 
-const instant = z
-  .string()
-  .max(40)
-  .refine(
-    (text) => parseTimestamp(text) !== null,
-    'Must be an ISO time with its zone, like 2026-01-31T12:00:00Z or 2026-01-31T13:00:00+01:00',
-  )
-
 const addRunFields = z.object({
-  type: z.enum(RUN_TYPES),
-  parameters: optionalObject,
-  prompt: z.string().nullish(),
-  session_id: id.nullish(),
-  agent_name: line(NAME_LENGTH).nullish(),
-  project_dir: path.nullish(),
-  parent_session_id: id.nullish(),
-  execution_mode: z.enum(EXECUTION_MODES).nullish(),
-  additional_demands: demands.nullish(),
-  scope: optionalObject,
-  priority: z.int().min(-1_000_000).max(1_000_000).nullish(),
-  max_attempts: z.int().min(1).max(100).nullish(),
-  retry_delay_seconds: z.number().min(0).max(RETRY_DELAY_SECONDS_MAX).nullish(),
-  on_lost: z.enum(ON_LOST).nullish(),
-  available_at: instant.nullish(),
-  delay_seconds: z.number().min(0).max(DELAY_SECONDS_MAX).nullish(),
-  timeout_seconds: seconds(TIMEOUT_SECONDS_MAX).nullish(),
-  idempotency_key: line(ID_LENGTH).nullish(),
-  reject_if_unmatchable: z.boolean().nullish(),
+  type: z
+    .enum(RUN_TYPES)
+    .describe('`start_session` makes a session, `resume_session` needs one that is there.'),
+  parameters: optionalObject.describe(
+    'What the run is given. Its `prompt` must be text that is not empty. Needed, unless there is `prompt`.',
+  ),
+  prompt: z.string().nullish().describe('Short for `parameters` with nothing but a `prompt`.'),
+  session_id: id
+    .nullish()
+    .describe('The session to resume, or the name of the new one; default: a new id.'),
+  agent_name: line(NAME_LENGTH)
+    .nullish()
+    .describe('Which agent is to do it, for the executor. A resume takes its session’s.'),
+  project_dir: path
+    .nullish()
+    .describe('The directory that the work is about. A resume takes its session’s.'),
+  parent_session_id: id.nullish().describe('The session whose child this is. It must be there.'),
+  execution_mode: z
+    .enum(EXECUTION_MODES)
+    .nullish()
+    .describe(
+      'Default `sync`. With `async_callback` the parent session gets a run that tells how this one ended.',
+    ),
+  additional_demands: demands
+    .nullish()
+    .describe('What a runner must have to take the run. All are hard; none: any runner may.'),
+  scope: optionalObject.describe(
+    'What the run may touch, for the executor. It is added to what the parent’s has, own keys win.',
+  ),
+  priority: z
+    .int()
+    .min(-1_000_000)
+    .max(1_000_000)
+    .nullish()
+    .describe('Default 0. Higher goes first; equal ones go oldest first.'),
+  max_attempts: z
+    .int()
+    .min(1)
+    .max(100)
+    .nullish()
+    .describe('Default 1: a failed run is not tried again.'),
+  retry_delay_seconds: z
+    .number()
+    .min(0)
+    .max(RETRY_DELAY_SECONDS_MAX)
+    .nullish()
+    .describe(
+      'Seconds from a failed attempt to the second one; doubled for each after it, a day at most. Default: at once.',
+    ),
+  on_lost: z
+    .enum(ON_LOST)
+    .nullish()
+    .describe(
+      'What happens when its runner is lost at work. Default `fail`; `requeue` tries again, with `max_attempts` of at least 2.',
+    ),
+  available_at: instant
+    .nullish()
+    .describe('It is not claimed before: an ISO time with its zone. Default: at once.'),
+  delay_seconds: z
+    .number()
+    .min(0)
+    .max(DELAY_SECONDS_MAX)
+    .nullish()
+    .describe('The same as seconds from now, instead of `available_at`.'),
+  timeout_seconds: seconds(TIMEOUT_SECONDS_MAX)
+    .nullish()
+    .describe(
+      'Seconds that a run with demands waits for a runner, and then fails. Default RUN_NO_MATCH_TIMEOUT (300).',
+    ),
+  idempotency_key: line(ID_LENGTH)
+    .nullish()
+    .describe(
+      'With the same key and body, the first run is answered again, as long as it is kept.',
+    ),
+  reject_if_unmatchable: z
+    .boolean()
+    .nullish()
+    .describe('Default false. True: where no runner online could take it, it is not added.'),
 })
 
 export const idempotencyHeader = z.object({
-  'Idempotency-Key': z.string().min(1).max(200).optional(),
+  'Idempotency-Key': z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('The same as `idempotency_key`.'),
 })
 
 export const addRunBody = addRunFields
@@ -105,19 +140,29 @@ export const addRunBody = addRunFields
   })
 export type AddRunBody = z.output<typeof addRunBody>
 
-export const addRunsBody = z.object({ runs: z.array(addRunBody).min(1).max(ADD_LIMIT) })
+export const addRunsBody = z.object({
+  runs: z.array(addRunBody).min(1).max(ADD_LIMIT).describe('Added in this order, all or none.'),
+})
 
 export const listRunsQuery = z.object({
-  status: z.string().max(1000).optional(),
-  session_id: z.string().max(ID_LENGTH).optional(),
-  runner_id: z.string().max(ID_LENGTH).optional(),
+  status: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe('Only these, several with commas between; a word that is no status matches nothing.'),
+  session_id: z.string().max(ID_LENGTH).optional().describe('Only runs of this session.'),
+  runner_id: z.string().max(ID_LENGTH).optional().describe('Only runs of this runner.'),
   limit: queryNumber(1, LIST_LIMIT).int().default(100),
   cursor: z.string().max(200).optional(),
 })
 
 export const runEventsQuery = z.object({
   limit: queryNumber(1, LIST_LIMIT).int().default(100),
-  cursor: z.string().max(200).optional(),
+  cursor: z
+    .string()
+    .max(200)
+    .optional()
+    .describe('The `next_cursor` of the page before; absent: from the oldest on.'),
 })
 
 const statuses = z
@@ -127,10 +172,11 @@ const statuses = z
   .pipe(z.array(z.enum(RUN_STATUSES)))
 
 export const eventsQuery = z.object({
-  run_id: z.string().max(ID_LENGTH).optional(),
-  session_id: z.string().max(ID_LENGTH).optional(),
-  /** Several with commas between them. */
-  status: statuses.optional(),
+  run_id: z.string().max(ID_LENGTH).optional().describe('Only of this run.'),
+  session_id: z.string().max(ID_LENGTH).optional().describe('Only of runs of this session.'),
+  status: statuses
+    .optional()
+    .describe('Only changes to these statuses, several with commas between.'),
   last_event_id: z.string().max(EVENT_ID_LENGTH).optional(),
 })
 
@@ -139,13 +185,21 @@ export const lastEventIdHeader = z.object({
 })
 
 export const sessionStreamQuery = z.object({
-  session_id: z.string().max(ID_LENGTH).optional(),
-  include_init: z.enum(['true', 'false']).default('true'),
+  session_id: z.string().max(ID_LENGTH).optional().describe('Only of this session.'),
+  include_init: z
+    .enum(['true', 'false'])
+    .default('true')
+    .describe('Whether it begins with `init`, which holds the sessions that there are.'),
   last_event_id: z.string().max(EVENT_ID_LENGTH).optional(),
 })
 
-/** Longer waits are cut to what is held; the caller asks again. */
-export const getRunQuery = z.object({ wait: queryNumber(0, 86_400).default(0) })
+export const getRunQuery = z.object({
+  wait: queryNumber(0, 86_400)
+    .default(0)
+    .describe(
+      `Seconds to wait for its end; more than ${WAIT_SECONDS_MAX} are cut to that, and the caller asks again.`,
+    ),
+})
 
 export const listSessionsQuery = z.object({
   // Existing clients know no cursor and want them all.
@@ -160,12 +214,16 @@ export const registerBody = z
     executor_profile: line(NAME_LENGTH).nullish(),
     executor_type: line(NAME_LENGTH).nullish(),
     executor: optionalObject,
-    tags: tags.nullish(),
-    require_matching_tags: z.boolean().nullish(),
+    tags: tags.nullish().describe('What it can do. Default: those that it had, or none.'),
+    require_matching_tags: z
+      .boolean()
+      .nullish()
+      .describe('Default false. True: it takes only runs that demand at least one of its tags.'),
     agents: z
       .array(object.meta({ type: 'object' }))
       .max(1000)
-      .nullish(),
+      .nullish()
+      .describe('Kept as it is; this service makes nothing of it.'),
   })
   .refine(({ executor_profile, executor_type }) => executor_profile || executor_type, {
     path: ['executor_profile'],
@@ -176,10 +234,25 @@ export const pollQuery = z.object({ runner_id: z.string().min(1).max(ID_LENGTH) 
 
 export const claimBody = z.object({
   runner_id: id,
-  /** 0 waits for stops only: all slots are taken. */
-  limit: z.int().min(0).max(CLAIM_LIMIT).nullish(),
-  wait_seconds: z.number().min(0).max(86_400).nullish(),
-  claim_key: line(ID_LENGTH).nullish(),
+  limit: z
+    .int()
+    .min(0)
+    .max(CLAIM_LIMIT)
+    .nullish()
+    .describe(
+      'How many runs at most. Default 1; 0 waits for stops only, when all slots are taken.',
+    ),
+  wait_seconds: z
+    .number()
+    .min(0)
+    .max(86_400)
+    .nullish()
+    .describe(
+      `Seconds to wait for something. Default 0; more than ${WAIT_SECONDS_MAX} are cut to that.`,
+    ),
+  claim_key: line(ID_LENGTH)
+    .nullish()
+    .describe('Names this claim: repeated with the same key, it returns the same runs.'),
 })
 
 export const runnerBody = z.object({ runner_id: id })
@@ -190,24 +263,38 @@ export const reportBody = z.object({
 })
 
 export const completedBody = reportBody.extend({
-  status: z.string().nullish(),
-  session_status: z.enum(['idle', 'finished']).nullish(),
-  result: z.object({ text: z.string().nullish(), data: json.nullish() }).nullish(),
+  status: z.string().nullish().describe('Of no effect; older runners send it.'),
+  session_status: z
+    .enum(['idle', 'finished'])
+    .nullish()
+    .describe('What the session is then. Default `finished`; `idle`: its executor waits for more.'),
+  result: z
+    .object({ text: z.string().nullish(), data: json.nullish() })
+    .nullish()
+    .describe('What came of it, for whoever added it.'),
 })
 
 export const failedBody = reportBody.extend({
   // The cut may leave the second half of a surrogate pair, which cannot be stored.
   error: z
     .string()
-    .transform((error) => error.slice(-ERROR_LENGTH).replace(/^[\udc00-\udfff]/, '')),
+    .transform((error) => error.slice(-ERROR_LENGTH).replace(/^[\udc00-\udfff]/, ''))
+    .describe(`What went wrong; of more than ${ERROR_LENGTH} characters the end is kept.`),
 })
 
-export const stoppedBody = reportBody.extend({ signal: z.string().nullish() })
+export const stoppedBody = reportBody.extend({
+  signal: z.string().nullish().describe('Which signal ended it, such as `SIGTERM`.'),
+})
 
 /** The words are checked by the route, whose refusal existing runners know as a 400. */
-export const sessionReportBody = z.object({ runner_id: id, status: z.string() })
+export const sessionReportBody = z.object({
+  runner_id: id,
+  status: z.string().describe('`finished`, `failed` or `stopped`.'),
+})
 
-export const removeRunnerQuery = z.object({ self: z.enum(['true', 'false']).default('false') })
+export const removeRunnerQuery = z.object({
+  self: z.enum(['true', 'false']).default('false').describe('The runner signs itself off.'),
+})
 
 export const bindBody = z
   .object({

@@ -187,6 +187,27 @@ describe('who looks', () => {
     }
   })
 
+  test('reads the reference of the API', async () => {
+    const service = await setup()
+    const context = await openContext(await browser(), service.url, {
+      viewport: { width: 360, height: 740 },
+    })
+    const page = await context.newPage()
+    await page.goto('/docs')
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    expect(page.url()).toContain('#start')
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+    // They are alike, and all of them take half a minute.
+    await page.evaluate(
+      `for (const each of document.querySelectorAll('section ~ section ~ section')) each.remove()`,
+    )
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      expect(await barriers(page)).toEqual([])
+    }
+  })
+
   test('on a phone sees all without scrolling sideways', async () => {
     const service = await setup()
     await service.begin({ prompt: 'Paint the fence '.repeat(9), agent_name: 'painter' })

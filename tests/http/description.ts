@@ -72,6 +72,29 @@ export function describeDescription(setup: Setup): void {
       expect(examples).toBeGreaterThan(30)
     })
 
+    test('says what each field and parameter is', async () => {
+      const without: string[] = []
+      let fields = 0
+      const look = (node: object, place: string): void => {
+        const { properties = {}, parameters = [] } = node as {
+          properties?: Record<string, { description?: string }>
+          parameters?: { name: string; description?: string }[]
+        }
+        const named = Array.isArray(parameters) ? parameters.map((each) => [each.name, each]) : []
+        for (const [name, field] of [...Object.entries(properties), ...named] as const) {
+          fields += 1
+          if (!(field as { description?: string }).description) without.push(`${place} ${name}`)
+        }
+        for (const [key, member] of Object.entries(node)) {
+          if (key === 'example' || typeof member !== 'object' || member === null) continue
+          look(member, `${place}/${key}`)
+        }
+      }
+      look(await document(), '')
+      expect(without).toEqual([])
+      expect(fields).toBeGreaterThan(300)
+    })
+
     test('has an example of each body that a request may hold', async () => {
       const without = (await operations()).filter(
         ({ requestBody }) => requestBody?.content?.['application/json']?.example === undefined,

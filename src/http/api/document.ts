@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { ACCESS, type Access } from '../access.ts'
 import { type ErrorCode, STATUS } from '../errors.ts'
 import { MEANINGS } from './error-codes.ts'
+import { explainFields } from './glossary.ts'
 import type { Answer, RouteDescription } from './route.ts'
 import { ROUTES } from './routes.ts'
 import { refusal } from './shapes.ts'
@@ -42,7 +43,7 @@ export function apiDocument(version: string): ApiDocument {
       registry.registerPath(createRoute(routeConfig(name, route, tag)))
     }
   }
-  return api.getOpenAPI31Document({
+  const document = api.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
       title: 'runqueue',
@@ -53,6 +54,8 @@ export function apiDocument(version: string): ApiDocument {
     servers: [{ url: '/' }],
     tags: Object.keys(ROUTES).map((name) => ({ name })),
   })
+  explainFields(document)
+  return document
 }
 
 function routeConfig(name: string, route: RouteDescription, tag: string): RouteConfig {

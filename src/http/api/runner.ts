@@ -151,7 +151,7 @@ export const RUNNER = describeRoutes({
         schema: z.object({
           name: z.string(),
           description: z.literal(''),
-          status: z.literal('active'),
+          status: z.literal('active').meta({ description: 'Always that.' }),
         }),
         example: { name: 'reviewer', description: '', status: 'active' },
       },

@@ -8,7 +8,7 @@ export const SERVICE = describeRoutes({
     answers: {
       200: {
         description: 'It does',
-        schema: z.object({ status: z.literal('healthy') }),
+        schema: z.object({ status: z.literal('healthy').meta({ description: 'Always that.' }) }),
         example: { status: 'healthy' },
       },
     },

@@ -150,7 +150,7 @@ export const session = z
     status: sessionStatus,
     created_at: timestamp,
     project_dir: text,
-    agent_name: text,
+    agent_name: text.meta({ description: 'Which agent serves it.' }),
     last_resumed_at: text,
     parent_session_id: text,
     executor_session_id: text,
@@ -185,15 +185,19 @@ export const sessionResult = z.object({
 }) satisfies z.ZodType<SessionResult>
 
 const fault = z.object({
-  type: z.string(),
-  loc: z.array(z.union([z.string(), z.int()])),
-  msg: z.string(),
+  type: z.string().meta({ description: 'What kind of fault it is.' }),
+  loc: z.array(z.union([z.string(), z.int()])).meta({
+    description: 'Where: `body`, `query` or `path`, then the field.',
+  }),
+  msg: z.string().meta({ description: 'What is wrong there.' }),
 })
 
 /** Named by who describes it: with an id Zod would refer to it. */
 export const refusal = z
   .object({
-    detail: z.union([z.string(), z.array(fault), z.record(z.string(), z.unknown())]),
+    detail: z.union([z.string(), z.array(fault), z.record(z.string(), z.unknown())]).meta({
+      description: 'As existing clients know it: a sentence, the faults of a 422, or an object.',
+    }),
     code: z.string().meta({ description: 'A stable word for programs.' }),
     message: z.string().meta({ description: 'A sentence for people.' }),
   })

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { raw } from 'hono/html'
 import { Fields, type Schema } from './schema.tsx'
 import { STYLE } from './style.ts'
+import { Words } from './words.tsx'
 
 interface Content {
   content?: Record<string, { schema: Schema; example?: unknown }>
@@ -67,23 +68,29 @@ export function docsPage(document: Document): string {
         <style>{raw(STYLE)}</style>
       </head>
       <body>
+        <a class="skip" href="#start">
+          To the content
+        </a>
         <nav aria-label="Routes">
           {groups.map(({ name, routes }) => (
             <>
               <h2>{name}</h2>
               {routes.map((route) => (
-                <a href={`#${route.operationId}`}>
-                  <Method method={route.method} /> {route.path}
+                <a href={`#${route.operationId}`} title={route.summary}>
+                  <Method method={route.method} />
+                  <span>{route.path}</span>
                 </a>
               ))}
             </>
           ))}
           <h2>Shapes</h2>
           {Object.keys(components.schemas).map((name) => (
-            <a href={`#${name}`}>{name}</a>
+            <a class="shape" href={`#${name}`}>
+              {name}
+            </a>
           ))}
         </nav>
-        <main>
+        <main id="start">
           <h1>
             {info.title} {info.version}
           </h1>
@@ -103,7 +110,7 @@ export function docsPage(document: Document): string {
           {Object.entries(components.schemas).map(([name, schema]) => (
             <section id={name}>
               <h3>{name}</h3>
-              {schema.description && <p>{schema.description}</p>}
+              {schema.description && <Text text={schema.description} />}
               <Fields schema={schema} />
               {schema.example !== undefined && <Example value={schema.example} />}
             </section>
@@ -119,11 +126,13 @@ function RouteSection({ route }: { route: Route }) {
   const { operationId, method, path, summary, description, parameters = [] } = route
   const body = route.requestBody?.content?.['application/json']
   const answers = Object.entries(route.responses)
+  const isRefusal = ([status]: [string, unknown]) => Number(status) >= 400
   return (
     <section id={operationId}>
-      <h3>
-        <Method method={method} /> <code>{path}</code> {summary}
-      </h3>
+      <h3>{summary}</h3>
+      <p class="route">
+        <Method method={method} /> <code>{path}</code>
+      </p>
       <Text text={description} />
       {parameters.length > 0 && (
         <>
@@ -140,7 +149,13 @@ function RouteSection({ route }: { route: Route }) {
       <h4>Example</h4>
       <pre>{curl(method, path, body?.example)}</pre>
       <h4>Answers</h4>
-      {answers.map(([status, answer]) => (
+      {answers
+        .filter((answer) => !isRefusal(answer))
+        .map(([status, answer]) => (
+          <AnswerDetails status={status} answer={answer} />
+        ))}
+      <h4>Refusals</h4>
+      {answers.filter(isRefusal).map(([status, answer]) => (
         <AnswerDetails status={status} answer={answer} />
       ))}
     </section>
@@ -166,8 +181,10 @@ function AnswerDetails({ status, answer }: { status: string; answer: Route['resp
     return (
       <details>
         <summary>
-          <b>{status}</b>{' '}
-          {[...answer.description.matchAll(/`(\w+)`:/g)].map(([, code]) => code).join(', ')}
+          <b class="bad">{status}</b>{' '}
+          <code>
+            {[...answer.description.matchAll(/`(\w+)`:/g)].map(([, code]) => code).join(', ')}
+          </code>
         </summary>
         <Text text={answer.description} />
       </details>
@@ -176,7 +193,7 @@ function AnswerDetails({ status, answer }: { status: string; answer: Route['resp
   return (
     <details>
       <summary>
-        <b>{status}</b> {answer.description}
+        <b class="good">{status}</b> {answer.description}
       </summary>
       {media ? <Fields schema={media.schema} /> : <p>No body.</p>}
       {type !== 'application/json' && type && <p>{type}</p>}
@@ -191,12 +208,12 @@ const Method = ({ method }: { method: string }) => (
 
 const Example = ({ value }: { value: unknown }) => <pre>{JSON.stringify(value, null, 2)}</pre>
 
-/** Paragraphs, with `words` of code. */
+/** Paragraphs. */
 const Text = ({ text }: { text: string }) => (
   <>
     {text.split('\n\n').map((paragraph) => (
       <p>
-        {paragraph.split('`').map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}
+        <Words text={paragraph} />
       </p>
     ))}
   </>

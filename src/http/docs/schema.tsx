@@ -1,4 +1,5 @@
 /** Schemas as tables that people read. */
+import { Words } from './words.tsx'
 
 /** What this API's schemas use of JSON Schema. */
 export interface Schema {
@@ -28,16 +29,29 @@ export function Fields({ schema }: { schema: Schema }) {
   if (fields.length === 0) return <p>{<Type schema={schema} />}</p>
   return (
     <table>
+      <thead class="unseen">
+        <tr>
+          <th scope="col">Field</th>
+          <th scope="col">What it is</th>
+        </tr>
+      </thead>
       <tbody>
         {fields.map(({ name, schema: field, isRequired }) => (
           <tr>
             <th scope="row">
               <code>{name}</code>
-              {isRequired && <abbr title="required">*</abbr>}
+              {isRequired && <small class="required">required</small>}
             </th>
             <td>
-              <Type schema={field} /> {boundsOf(field)}
-              {field.description && <p>{field.description}</p>}
+              {field.description && (
+                <p>
+                  <Words text={field.description} />
+                </p>
+              )}
+              <small>
+                <Type schema={field} />
+                {boundsOf(field)}
+              </small>
             </td>
           </tr>
         ))}
@@ -108,7 +122,7 @@ function boundsOf(schema: Schema): string {
     range(minItems, maxItems, ' of them'),
     schema.default !== undefined && `default ${wordOf(schema.default)}`,
   ].filter(Boolean)
-  return bounds.length > 0 ? `(${bounds.join(', ')})` : ''
+  return bounds.map((bound) => `, ${bound}`).join('')
 }
 
 function range(least: number | undefined, most: number | undefined, of: string): string {
