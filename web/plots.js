@@ -28,7 +28,7 @@ const told =
   (words) =>
   /** @param {unknown} _ @param {number | null | undefined} value */
   (_, value) =>
-    value === null || value === undefined ? '–' : words(value)
+    value === null || value === undefined ? '' : words(value)
 
 const axis = (/** @type {object} */ more) => ({
   stroke: color('faint'),

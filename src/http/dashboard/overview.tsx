@@ -63,13 +63,19 @@ export async function overviewView(
           {active.length === 0 ? (
             <p class="empty">No runner holds a run.</p>
           ) : (
-            <RunsTable label="Runs at work" runs={active} hosts={hosts} brief />
+            <RunsTable label="Runs at work" runs={active} hosts={hosts} brief order="oldest" />
           )}
         </section>
         <section class="card" aria-labelledby="ended-title">
           <h2 id="ended-title">Ended</h2>
           {ended.runs.length > 0 && (
-            <RunsTable label="Runs that ended" runs={ended.runs} hosts={hosts} brief />
+            <RunsTable
+              label="Runs that ended"
+              runs={ended.runs}
+              hosts={hosts}
+              brief
+              order="ended"
+            />
           )}
           {ended.looked_back_to !== null ? (
             <p class="faint foot">

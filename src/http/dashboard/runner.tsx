@@ -7,7 +7,7 @@ import { RunnerWhy } from './explanation.tsx'
 import { Facts } from './facts.tsx'
 import { Status, Tags, Theirs, Time, View } from './parts.tsx'
 import { type SeenRunner, stateOf } from './runners.tsx'
-import { hostsOf, RunsTable } from './runs-table.tsx'
+import { RunsTable } from './runs-table.tsx'
 
 const LISTED = 25
 
@@ -30,12 +30,7 @@ export async function runnerPage(
           <section class="card" aria-labelledby="runs-title">
             <h2 id="runs-title">Runs</h2>
             {page.runs.length > 0 ? (
-              <RunsTable
-                label="Runs of the runner, newest first"
-                runs={page.runs}
-                hosts={hostsOf([runner])}
-                brief
-              />
+              <RunsTable label="Runs of the runner, newest first" runs={page.runs} brief />
             ) : (
               <p class="empty">It has had none.</p>
             )}

@@ -89,7 +89,7 @@ const RunnersTable = ({ runners, held }: Props) => (
             <Theirs>{runner.executor_profile ?? runner.executor_type}</Theirs>
           </td>
           <td class="when-medium">
-            <span class="chips">
+            <span class="chips in-row">
               <Tags tags={runner.tags} />
               {runner.require_matching_tags && <span class="faint">only these</span>}
             </span>

@@ -6,16 +6,25 @@ export type Hosts = ReadonlyMap<string, string>
 export const hostsOf = (runners: readonly Runner[]): Hosts =>
   new Map(runners.map(({ runner_id, hostname }) => [runner_id, hostname]))
 
+const ORDERS = {
+  newest: { title: 'Added', sort: 'descending', at: 'created_at' },
+  oldest: { title: 'Added', sort: 'ascending', at: 'created_at' },
+  ended: { title: 'Ended', sort: 'descending', at: 'completed_at' },
+} as const
+
 interface Props {
   label: string
   runs: readonly Run[]
-  hosts: Hosts
+  /** Absent where all are of one runner. */
+  hosts?: Hosts | undefined
   /** Fewer columns, for a list beside others. */
   brief?: boolean
+  /** By what the list goes, and so which time it shows. */
+  order?: keyof typeof ORDERS
 }
 
 /** A change of `data-state` makes the page show for a moment that the row changed. */
-export const RunsTable = ({ label, runs, hosts, brief = false }: Props) => (
+export const RunsTable = ({ label, runs, hosts, brief = false, order = 'newest' }: Props) => (
   <Table label={label}>
     <thead>
       <tr>
@@ -33,11 +42,13 @@ export const RunsTable = ({ label, runs, hosts, brief = false }: Props) => (
             </th>
           </>
         )}
-        <th scope="col" class="when-medium">
-          Runner
-        </th>
-        <th scope="col" class="number">
-          Added
+        {hosts && (
+          <th scope="col" class="when-medium">
+            Runner
+          </th>
+        )}
+        <th scope="col" class="number" aria-sort={ORDERS[order].sort}>
+          {ORDERS[order].title}
         </th>
         <th scope="col" class={`number ${brief ? 'when-medium' : 'when-small'}`}>
           Ran
@@ -46,18 +57,23 @@ export const RunsTable = ({ label, runs, hosts, brief = false }: Props) => (
     </thead>
     <tbody>
       {runs.map((run) => (
-        <Row run={run} hosts={hosts} brief={brief} />
+        <Row run={run} hosts={hosts} brief={brief} order={order} />
       ))}
     </tbody>
   </Table>
 )
 
-const Row = ({ run, hosts, brief }: { run: Run } & Pick<Props, 'hosts' | 'brief'>) => (
+const Row = ({
+  run,
+  hosts,
+  brief,
+  order,
+}: { run: Run } & Required<Omit<Props, 'label' | 'runs'>>) => (
   <tr id={`row-${run.run_id}`} data-state={`${run.status} ${run.attempt} ${run.available_at}`}>
     <td>
       <Status of={run.status} />
       {run.available_at !== null && (
-        <small class="faint">
+        <small class="faint under">
           {' '}
           <Time at={run.available_at} />
         </small>
@@ -82,11 +98,13 @@ const Row = ({ run, hosts, brief }: { run: Run } & Pick<Props, 'hosts' | 'brief'
         </td>
       </>
     )}
-    <td class="when-medium">
-      <Holder runner_id={run.runner_id} hosts={hosts} />
-    </td>
+    {hosts && (
+      <td class="when-medium">
+        <Holder runner_id={run.runner_id} hosts={hosts} />
+      </td>
+    )}
     <td class="number">
-      <Time at={run.created_at} />
+      <Time at={run[ORDERS[order].at]} />
     </td>
     <td class={`number ${brief ? 'when-medium' : 'when-small'}`}>
       <Took run={run} />

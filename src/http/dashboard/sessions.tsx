@@ -1,7 +1,7 @@
 /** Sessions: the conversations that runs belong to. */
 import type { Engine } from '../../queue/engine.ts'
 import { QueueError } from '../../queue/errors.ts'
-import { ACTIVE_STATUSES } from '../../queue/run.ts'
+import { isTerminal } from '../../queue/run.ts'
 import type { Runner } from '../../queue/runner.ts'
 import type { Session } from '../../queue/session.ts'
 import { Button, Facts } from './facts.tsx'
@@ -89,7 +89,7 @@ export async function sessionView(
   const page = await runs.list({ session_id, limit: PAGE, cursor })
   const isStoppable =
     session.status === 'idle' ||
-    page.runs.some(({ status }) => (ACTIVE_STATUSES as readonly string[]).includes(status))
+    page.runs.some(({ status }) => !isTerminal(status) && status !== 'stopping')
   return (
     <View
       title={`Session ${session_id}`}
@@ -100,16 +100,18 @@ export async function sessionView(
             <span class="kind">Session</span> <span class="id">{session_id}</span>
           </h1>
           <Status of={session.status} />
-          {isStoppable && (
-            <Button
-              post={`/sessions/${encodeURIComponent(session_id)}/stop`}
-              confirm="Stop what is active in this session?"
-              words="What is at work in it is asked to stop, which cannot be taken back."
-              danger
-            >
-              Stop
-            </Button>
-          )}
+          <span class="actions">
+            {isStoppable && (
+              <Button
+                post={`/sessions/${encodeURIComponent(session_id)}/stop`}
+                confirm="Stop what is active in this session?"
+                words="What is at work in it is asked to stop, which cannot be taken back."
+                danger
+              >
+                Stop
+              </Button>
+            )}
+          </span>
         </div>
       }
     >

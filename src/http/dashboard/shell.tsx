@@ -9,7 +9,7 @@ const VIEWS = [
 ] as const
 
 /** In this order: later ones win. */
-const STYLES = ['uplot.css', 'style.css', 'controls.css', 'parts.css', 'page.css']
+const STYLES = ['uplot.css', 'style.css', 'controls.css', 'parts.css', 'plots.css', 'page.css']
 
 export function Shell({ version }: { version: string }) {
   const asset = (name: string) => `/dashboard/assets/${version}/${name}`
