@@ -124,6 +124,7 @@ const findEnded = prepared(
     .select({
       ...runColumns,
       timeout_seconds: runs.timeout_seconds,
+      traceparent: runs.traceparent,
       active: sql<string | null>`(
         SELECT other.run_id FROM runs AS other
         WHERE other.session_id = runs.session_id AND other.${statusAmong(ACTIVE_STATUSES)}
@@ -254,7 +255,7 @@ async function retry(
   await lockSession.run(on, { run_id })
   const found = await findEnded.get(on, { run_id })
   if (!found) throw new QueueError('run_not_found', 'Run not found')
-  const { active, timeout_seconds, ...run } = found
+  const { active, timeout_seconds, traceparent, ...run } = found
   if (run.status !== 'failed' && run.status !== 'stopped') {
     throw new QueueError(
       'run_wrong_status',
@@ -268,7 +269,7 @@ async function retry(
     )
   }
   await refuseWhenFull(on, bounds)
-  const again: NewRun = { ...run, run_id: new_run_id }
+  const again: NewRun = { ...run, run_id: new_run_id, traceparent }
   if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
   const row = newRow(again, now)
   const inserted = await resume.get(on, stored(row, again, bounds))
@@ -280,6 +281,7 @@ interface Continuation {
   session_id: string
   prompt: string
   timeout_seconds: number
+  traceparent: string | null
 }
 
 /**

@@ -14,6 +14,12 @@ export interface ChildOutcome {
   text: string
 }
 
+/** … and as it is delivered. */
+export interface DeliveredOutcome extends ChildOutcome {
+  /** The trace context of the child's run; null where it had none, or is gone. */
+  traceparent: string | null
+}
+
 /** What one run tells its parent at most: so many outcomes, … */
 export const CALLBACK_BATCH = 100
 /** … and of all their texts so many characters, of which each has an equal share … */
@@ -48,15 +54,19 @@ export function concernedSessions(changed: readonly Changed[]): string[] {
 /**
  * The run that brings a parent these outcomes. Its id follows from what is given: the least of the
  * children's, since they come in any order where several ended at once.
+ *
+ * It belongs to its child's trace. A run can be in one trace only, so of several it is in that of the
+ * child that ended last: what was traced before may be long over.
  */
 export function callbackRun(
   session_id: string,
-  outcomes: readonly [ChildOutcome, ...ChildOutcome[]],
+  outcomes: readonly [DeliveredOutcome, ...DeliveredOutcome[]],
   now: Timestamp,
 ) {
   const [least = ''] = outcomes.map(({ child_run_id }) => child_run_id).sort()
   const run_id = callbackRunId(least, now)
-  return { run_id, session_id, prompt: callbackPrompt(outcomes) }
+  const traceparent = outcomes.at(-1)?.traceparent ?? null
+  return { run_id, session_id, prompt: callbackPrompt(outcomes), traceparent }
 }
 
 function callbackPrompt(outcomes: readonly [ChildOutcome, ...ChildOutcome[]]): string {

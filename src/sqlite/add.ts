@@ -26,6 +26,10 @@ interface Parts {
   matchTimeoutSeconds: number
 }
 
+type Continuation = Required<Pick<NewRun, 'run_id' | 'session_id' | 'traceparent'>> & {
+  prompt: string
+}
+
 export type Adding = ReturnType<typeof prepareAdd>
 
 export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSeconds }: Parts) {
@@ -121,6 +125,7 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
     .select({
       run: runColumns,
       timeout_seconds: runs.timeout_seconds,
+      traceparent: runs.traceparent,
       active: sql<string | null>`(
         SELECT other.run_id FROM runs AS other
         WHERE other.session_id = runs.session_id AND other.${statusIn(ACTIVE_STATUSES)} LIMIT 1)`,
@@ -233,7 +238,7 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
   function retry(run_id: string, new_run_id: string, now: Timestamp, bounds = UNBOUNDED): AddedRun {
     const found = findEnded.get({ run_id })
     if (!found) throw new QueueError('run_not_found', 'Run not found')
-    const { run, active, timeout_seconds } = found
+    const { run, active, timeout_seconds, traceparent } = found
     if (run.status !== 'failed' && run.status !== 'stopped') {
       throw new QueueError(
         'run_wrong_status',
@@ -247,7 +252,7 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
       )
     }
     refuseWhenFull(bounds)
-    const again: NewRun = { ...run, run_id: new_run_id }
+    const again: NewRun = { ...run, run_id: new_run_id, traceparent }
     if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
     const row = newRow(again, now)
     awaitResume.run({ session_id: run.session_id, now })
@@ -260,13 +265,12 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
    * The service itself goes on with a session: a resume like any other, with the scope that the
    * session's latest run had. No bound refuses it. @returns null where the session is gone
    */
-  function goOn(
-    { run_id, session_id, prompt }: Pick<NewRun, 'run_id' | 'session_id'> & { prompt: string },
-    now: Timestamp,
-  ): Run | null {
+  function goOn({ prompt, ...given }: Continuation, now: Timestamp): Run | null {
+    const { session_id } = given
     if (!findSession.get({ session_id })) return null
     const run = resumed({
-      ...{ run_id, session_id, type: 'resume_session', parameters: { prompt } },
+      ...given,
+      ...{ type: 'resume_session', parameters: { prompt } },
       scope: findScope.get({ session_id })?.scope ?? null,
       timeout_seconds: matchTimeoutSeconds,
     })

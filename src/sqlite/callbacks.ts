@@ -7,9 +7,9 @@ import { sql } from 'drizzle-orm'
 import {
   CALLBACK_BATCH,
   type Changed,
-  type ChildOutcome,
   callbackRun,
   concernedSessions,
+  type DeliveredOutcome,
 } from '../queue/callback.ts'
 import { ACTIVE_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
 import type { Adding } from './add.ts'
@@ -51,6 +51,8 @@ export function prepareCallbacks(orm: Orm, { goOn }: Pick<Adding, 'goOn'>) {
       child_run_id: callbacks.child_run_id,
       status: callbacks.status,
       text: callbacks.text,
+      traceparent: sql<string | null>`(
+        SELECT traceparent FROM runs WHERE runs.run_id = callbacks.child_run_id)`,
     })
     .prepare()
 
@@ -71,7 +73,7 @@ export function prepareCallbacks(orm: Orm, { goOn }: Pick<Adding, 'goOn'>) {
     const taken = take.all({ parent_session_id })
     // Rows come in any order.
     taken.sort((a, b) => a.callback_id - b.callback_id)
-    const [first, ...more]: ChildOutcome[] = taken
+    const [first, ...more]: DeliveredOutcome[] = taken
     if (first === undefined) return []
     const run = goOn(callbackRun(parent_session_id, [first, ...more], now), now)
     return run === null ? [] : [run]

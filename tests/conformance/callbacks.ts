@@ -87,6 +87,23 @@ export function describeCallbacks(setup: Setup): void {
       expect((await prompts(world, session_id))[2]).toContain(`session="${second}"`)
     })
 
+    it('goes on in its trace: of several, in that of the last', async () => {
+      const world = await setup()
+      const { bring, add, runs, clock } = world
+      const { session_id } = (await bring('completed')).run
+      const busy = await add({ type: 'resume_session', session_id })
+      await endChild(world, session_id, { traceparent: 'first' })
+      await endChild(world, session_id, { traceparent: 'last' })
+      await runs.stop(busy.run_id, clock.now())
+      const ids = (await resumes(world, session_id)).map(({ run_id }) => run_id)
+      expect(await runs.traceparent(ids[1] ?? '')).toBe('last')
+      await runs.stop(ids[1] ?? '', clock.now())
+      const lone = (await bring('completed')).run
+      await endChild(world, lone.session_id, { traceparent: 'only' })
+      const [told] = await resumes(world, lone.session_id)
+      expect(await runs.traceparent(told?.run_id ?? '')).toBe('only')
+    })
+
     it('goes on as any resume does: on the host, with the scope, without demands of its own', async () => {
       const world = await setup()
       const { bring, sessions, runs, clock } = world

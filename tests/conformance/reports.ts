@@ -144,10 +144,10 @@ export function describeReports(setup: Setup): void {
     it('fails for good with the last attempt', async () => {
       const { add, register, claim, runs, runNow, clock } = await setup()
       const runner = await register()
-      const added = await add({ max_attempts: 3 })
+      const added = await add({ max_attempts: 3, traceparent: 'the trace' })
       for (const attempt of [1, 2, 3]) {
         const [run] = await claim(runner)
-        expect(run).toMatchObject({ run_id: added.run_id, attempt })
+        expect(run).toMatchObject({ run_id: added.run_id, attempt, traceparent: 'the trace' })
         const report = { ...runner, run_id: added.run_id, claim_token: run?.claim_token ?? null }
         await runs.start(report, clock.now())
         await runs.fail({ ...report, error: `no ${attempt}` }, clock.advance(1))

@@ -15,6 +15,7 @@ export function describeRetry(setup: Setup): void {
           project_dir: '/dir',
           execution_mode: 'async_poll' as const,
           scope: { tenant: 'x' },
+          traceparent: 'the trace',
           demands: { hostname: 'alpha', tags: [] },
           timeout_seconds: 42,
           max_attempts: 1,
@@ -23,7 +24,7 @@ export function describeRetry(setup: Setup): void {
         clock.advance(10)
         const run_id = `run_${uniqueHex()}`
         const { run: retried } = await runs.retry(run.run_id, run_id, clock.now())
-        const { timeout_seconds: _, ...kept } = content
+        const { timeout_seconds: _, traceparent, ...kept } = content
         expect(retried).toMatchObject({
           ...kept,
           run_id,
@@ -42,6 +43,7 @@ export function describeRetry(setup: Setup): void {
           timeout_at: clock.ahead(42),
         })
         expect(await runNow({ run_id })).toEqual(retried)
+        expect(await runs.traceparent(run_id)).toBe(traceparent)
         expect(await runNow(run)).toEqual(run)
         expect((await sessionNow(run)).status).toBe('pending')
       },
