@@ -10,9 +10,9 @@ import { sql } from 'drizzle-orm'
 import {
   CALLBACK_BATCH,
   type Changed,
+  type ChildOutcome,
   callbackRun,
   concernedSessions,
-  type DeliveredOutcome,
 } from '../queue/callback.ts'
 import { ACTIVE_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
 import type { DeliveredCallbacks } from '../queue/run-queue.ts'
@@ -87,7 +87,7 @@ export function createCallbacks(database: Database, matchTimeoutSeconds: number)
     const taken = await take.all(on, { parent_session_id })
     // Rows come in any order.
     taken.sort((a, b) => a.callback_id - b.callback_id)
-    const [first, ...more]: DeliveredOutcome[] = taken
+    const [first, ...more]: ChildOutcome[] = taken
     if (first === undefined) return []
     const run = callbackRun(parent_session_id, [first, ...more], now)
     return [await goOn(on, { ...run, timeout_seconds: matchTimeoutSeconds }, now)]

@@ -46,6 +46,8 @@ const pgSnapshot = customType<{ data: string }>({ dataType: () => 'pg_snapshot' 
 const seq = () => bigint({ mode: 'number' }).primaryKey().generatedAlwaysAsIdentity()
 
 const words = (list: readonly string[]) => sql.raw(list.map((one) => `'${one}'`).join(', '))
+// The end of a random UUID, which is random all through.
+const newId = (prefix: string) => sql.raw(`'${prefix}_' || right(gen_random_uuid()::text, 12)`)
 const timeNow = sql`to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
 export const sessions = pgTable(
@@ -81,11 +83,13 @@ export const runs = pgTable(
   {
     /** Insertion order, which breaks ties between equal created_at; never reused. */
     seq: seq(),
-    run_id: text().notNull().unique(),
+    // With defaults, so that plain SQL need not think of ids.
+    run_id: text().notNull().unique().default(newId('run')),
     session_id: text()
       .notNull()
+      .default(newId('ses'))
       .references(() => sessions.session_id, { onDelete: 'cascade' }),
-    type: word(RUN_TYPES).notNull(),
+    type: word(RUN_TYPES).notNull().default('start_session'),
     agent_name: text(),
     // json, not jsonb: what passes through is kept as it came, the order of its keys too.
     parameters: json().$type<JsonObject>().notNull(),

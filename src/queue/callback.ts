@@ -12,10 +12,6 @@ export interface ChildOutcome {
   status: (typeof CALLBACK_STATUSES)[number]
   /** The child's result or error; empty where there is none. */
   text: string
-}
-
-/** … and as it is delivered. */
-export interface DeliveredOutcome extends ChildOutcome {
   /** The trace context of the child's run; null where it had none, or is gone. */
   traceparent: string | null
 }
@@ -60,7 +56,7 @@ export function concernedSessions(changed: readonly Changed[]): string[] {
  */
 export function callbackRun(
   session_id: string,
-  outcomes: readonly [DeliveredOutcome, ...DeliveredOutcome[]],
+  outcomes: readonly [ChildOutcome, ...ChildOutcome[]],
   now: Timestamp,
 ) {
   const [least = ''] = outcomes.map(({ child_run_id }) => child_run_id).sort()

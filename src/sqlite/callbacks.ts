@@ -7,9 +7,9 @@ import { sql } from 'drizzle-orm'
 import {
   CALLBACK_BATCH,
   type Changed,
+  type ChildOutcome,
   callbackRun,
   concernedSessions,
-  type DeliveredOutcome,
 } from '../queue/callback.ts'
 import { ACTIVE_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
 import type { Adding } from './add.ts'
@@ -73,7 +73,7 @@ export function prepareCallbacks(orm: Orm, { goOn }: Pick<Adding, 'goOn'>) {
     const taken = take.all({ parent_session_id })
     // Rows come in any order.
     taken.sort((a, b) => a.callback_id - b.callback_id)
-    const [first, ...more]: DeliveredOutcome[] = taken
+    const [first, ...more]: ChildOutcome[] = taken
     if (first === undefined) return []
     const run = goOn(callbackRun(parent_session_id, [first, ...more], now), now)
     return run === null ? [] : [run]

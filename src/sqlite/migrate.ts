@@ -15,24 +15,29 @@ const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle/sqlite', import.m
 export function migrate(client: Client, path: string): void {
   const migrations = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER })
   const newest = migrations.at(-1)?.folderMillis ?? 0
-  client
-    .transaction(() => {
-      const applied = lastApplied(client)
-      if (applied > newest) {
-        throw new DatabaseOpenError(
-          `${path} was written by a newer version of runqueue than this one. Update runqueue, or name another file in DATABASE_URL.`,
-        )
-      }
-      const record = client.prepare(
-        'INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)',
+  const apply = client.transaction(() => {
+    const applied = lastApplied(client)
+    if (applied > newest) {
+      throw new DatabaseOpenError(
+        `${path} was written by a newer version of runqueue than this one. Update runqueue, or name another file in DATABASE_URL.`,
       )
-      for (const { sql, hash, folderMillis } of migrations) {
-        if (folderMillis <= applied) continue
-        for (const statement of sql) client.exec(statement)
-        record.run(hash, folderMillis)
-      }
-    })
-    .immediate()
+    }
+    const record = client.prepare(
+      'INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)',
+    )
+    for (const { sql, hash, folderMillis } of migrations) {
+      if (folderMillis <= applied) continue
+      for (const statement of sql) client.exec(statement)
+      record.run(hash, folderMillis)
+    }
+  })
+  // A migration may write sqlite_schema, where a column gets a default: nothing else may.
+  client.unsafeMode(true)
+  try {
+    apply.immediate()
+  } finally {
+    client.unsafeMode(false)
+  }
 }
 
 /** When the last applied migration was made, in ms; 0 in a new file. */

@@ -33,6 +33,7 @@ const words = (list: readonly string[]) => sql.raw(list.map((word) => `'${word}'
 /** Where each change is checked: of more than two words in `IN (…)` SQLite builds a table each time. */
 const oneOf = (column: string, list: readonly string[]) =>
   sql.raw(list.map((word) => `${column} = '${word}'`).join(' OR '))
+const newId = (prefix: string) => sql.raw(`('${prefix}_' || lower(hex(randomblob(6))))`)
 /** An unset demand is '' in the key: it is one value like the others, and no real one is empty. */
 const wanted = (property: DemandProperty) => `json_quote(coalesce(demands ->> '$.${property}', ''))`
 
@@ -80,11 +81,13 @@ export const runs = sqliteTable(
   {
     /** Insertion order, which breaks ties between equal created_at; never reused. */
     seq: integer().primaryKey({ autoIncrement: true }),
-    run_id: text().notNull().unique(),
+    // With defaults, so that plain SQL need not think of ids.
+    run_id: text().notNull().unique().default(newId('run')),
     session_id: text()
       .notNull()
+      .default(newId('ses'))
       .references(() => sessions.session_id, { onDelete: 'cascade' }),
-    type: text({ enum: RUN_TYPES }).notNull(),
+    type: text({ enum: RUN_TYPES }).notNull().default('start_session'),
     agent_name: text(),
     parameters: json<JsonObject>('parameters').notNull(),
     prompt: text().generatedAlwaysAs(sql`parameters ->> '$.prompt'`, { mode: 'virtual' }),

@@ -64,7 +64,7 @@ it('more than one look reads is told in full, with what commits meanwhile', asyn
   await quick.query(`
     INSERT INTO sessions (session_id, status, created_at, updated_at) VALUES ('ses_x', 'pending', '', '');
     INSERT INTO runs (run_id, session_id, type, parameters)
-    SELECT 'run_' || n, 'ses_x', 'start_session', '{}' FROM generate_series(1, 1800) AS n`)
+    SELECT 'run_' || n, 'ses_x', 'start_session', '{"prompt":"x"}' FROM generate_series(1, 1800) AS n`)
   await slow.query('COMMIT')
   await soon(() => expect(heard()).toHaveLength(1801))
   expect(new Set(heard()).size).toBe(1801)

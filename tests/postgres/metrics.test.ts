@@ -13,7 +13,7 @@ async function setup() {
     const insert = (name: string, count: number) =>
       shell.query(
         `INSERT INTO runs (run_id, session_id, type, parameters)
-         SELECT $1 || i, $2, 'start_session', '{}' FROM generate_series(1, $3) AS i`,
+         SELECT $1 || i, $2, 'start_session', '{"prompt":"x"}' FROM generate_series(1, $3) AS i`,
         [name, session_id, count],
       )
     return Object.assign(shell, { insert })

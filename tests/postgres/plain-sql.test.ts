@@ -46,6 +46,47 @@ describe('a run inserted by plain SQL', () => {
     expect(await world.claim(await world.register())).toMatchObject([{ run_id: 'run_x' }])
   })
 
+  it('needs parameters alone: it gets ids, and a session that is like any other', async () => {
+    const { world, shell } = await openWithShell()
+    await shell.query(
+      `INSERT INTO runqueue.runs (parameters, agent_name, project_dir)
+       VALUES ('{"prompt":"hi"}', 'writer', '/dir')`,
+    )
+    const [run] = await world.runs.pending(10)
+    expect(run?.run_id).toMatch(/^run_[0-9a-f]{12}$/)
+    expect(run?.session_id).toMatch(/^ses_[0-9a-f]{12}$/)
+    expect(run).toMatchObject({ type: 'start_session', prompt: 'hi' })
+    const facts = { agent_name: 'writer', project_dir: '/dir', created_at: run?.created_at }
+    const session = await world.sessionNow(run ?? { session_id: '' })
+    expect(session).toMatchObject({ ...facts, status: 'pending', parent_session_id: null })
+    const held = await world.claim(await world.register())
+    expect(held).toMatchObject([{ run_id: run?.run_id, attempt: 1 }])
+  })
+
+  it('goes on with a session that ended, which waits again', async () => {
+    const { world, shell } = await openWithShell()
+    const { session_id } = (await world.bring('completed')).run
+    await shell.query(
+      `INSERT INTO runqueue.runs (type, session_id, parameters)
+       VALUES ('resume_session', '${session_id}', '{"prompt":"more"}')`,
+    )
+    const [run] = await world.runs.pending(10)
+    expect(run).toMatchObject({ type: 'resume_session', session_id, prompt: 'more' })
+    const session = await world.sessionNow({ session_id })
+    expect(session).toMatchObject({ status: 'pending', last_resumed_at: run?.created_at })
+  })
+
+  it('leaves nothing behind where it is there already', async () => {
+    const { world, shell, insert } = await openWithShell()
+    await insert()
+    await shell.query(
+      `INSERT INTO runqueue.runs (run_id, parameters) VALUES ('run_x', '{"prompt":"again"}')
+       ON CONFLICT DO NOTHING`,
+    )
+    expect((await world.sessions.list({ limit: 10 })).sessions).toHaveLength(1)
+    expect((await world.runNow({ run_id: 'run_x' })).prompt).toBe('hi')
+  })
+
   const DEMANDS: [string, object | null][] = [
     ['{"tags":["b","a","b"]}', { tags: ['a', 'b'] }],
     ['{"hostname":"alpha"}', { hostname: 'alpha', tags: [] }],
@@ -80,19 +121,33 @@ describe('a run inserted by plain SQL', () => {
     expect(performance.now() - began).toBeLessThan(1000)
   })
 
-  const REFUSED: [string, Partial<Row>][] = [
-    ['an unknown type', { type: 'other' }],
-    ['parameters that are no JSON', { parameters: 'hello' }],
-    ['parameters that are no object', { parameters: '["hello"]' }],
-    ['demands that are no JSON', { demands: '{hostname' }],
-    ['demands that are no object', { demands: '["alpha"]' }],
-    ['tags that are no list', { demands: '{"tags":"a"}' }],
-    ['tags that are null', { demands: '{"tags":null}' }],
+  const REFUSED: [string, Partial<Row>, RegExp][] = [
+    ['an unknown type', { type: 'other' }, /^runs\.type is start_session or/],
+    ['parameters that are no JSON', { parameters: 'hello' }, /type json/],
+    ['parameters that are no object', { parameters: '["hello"]' }, /^runs\.parameters must be/],
+    ['no prompt', { parameters: '{"promt":"hello"}' }, /^runs\.parameters must be .* a prompt/],
+    ['a prompt that is empty', { parameters: '{"prompt":""}' }, /^runs\.parameters must be/],
+    ['a prompt that is no text', { parameters: '{"prompt":[1]}' }, /^runs\.parameters must be/],
+    ['demands that are no JSON', { demands: '{hostname' }, /type json/],
+    ['demands that are no object', { demands: '["alpha"]' }, /^runs\.demands must be/],
+    ['tags that are no list', { demands: '{"tags":"a"}' }, /^runs\.demands must be/],
+    ['tags that are null', { demands: '{"tags":null}' }, /^runs\.demands must be/],
   ]
-  it.each(REFUSED)('with %s is refused', async (_, facts) => {
+  it.each(REFUSED)('with %s is refused in words', async (_, facts, words) => {
     const { world, insert } = await openWithShell()
-    await expect(insert(facts)).rejects.toThrow(/constraint|json/)
+    await expect(insert(facts)).rejects.toThrow(words)
     expect(await world.runs.get('run_x')).toBeNull()
+  })
+
+  it('that resumes a session which is not there is refused in words', async () => {
+    const { world, shell } = await openWithShell()
+    await expect(
+      shell.query(
+        `INSERT INTO runqueue.runs (type, session_id, parameters)
+         VALUES ('resume_session', 'ses_unknown', '{"prompt":"more"}')`,
+      ),
+    ).rejects.toThrow(/^runs\.session_id must be of a session that is there/)
+    expect(await world.runs.pending(10)).toEqual([])
   })
 
   it.each([

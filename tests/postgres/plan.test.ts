@@ -84,7 +84,7 @@ it.each([
       const { run, report } = await world.bring('running', { priority: 1_000_000 })
       await shell.query(
         `INSERT INTO runs (run_id, session_id, runner_id, type, parameters, status, demands, completed_at)
-       SELECT 'fill_' || i, $1, CASE WHEN i % 2 = 0 THEN $2 END, 'start_session', '{}',
+       SELECT 'fill_' || i, $1, CASE WHEN i % 2 = 0 THEN $2 END, 'start_session', '{"prompt":"x"}',
          CASE WHEN i % 2 = 0 THEN 'completed' ELSE 'pending' END,
          CASE WHEN i % 2 = 1 THEN '{"hostname":"elsewhere"}'::jsonb END,
          CASE WHEN i % 2 = 0 THEN '9999' END

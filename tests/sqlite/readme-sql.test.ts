@@ -48,15 +48,14 @@ test.each(LANGUAGES)('a run added in %s reaches a runner that waits', async (_, 
   const waiting = await service.waiting(() => service.claim(runner_id, { wait_seconds: 15 }))
   run(path, SHOWN)
   expect((await waiting.answer).runs).toMatchObject([
-    { run_id: 'run_000000000001', prompt: 'world', demands: { tags: ['gpu'] }, priority: 0 },
+    { prompt: 'world', demands: { tags: ['gpu'] }, priority: 0, type: 'start_session' },
   ])
 })
 
 test.each([
-  ['an unknown type', "'start_session'", "'begin'"],
   ['parameters that are no object', `'{"prompt":"world"}'`, `'["world"]'`],
-  ['an unknown session', "'ses_000000000001', 'start", "'ses_000000000002', 'start"],
-  ['a run that is there', 'COMMIT;', 'INSERT INTO runs SELECT * FROM runs; COMMIT;'],
+  ['a list of tags that is none', '["gpu"]', '"gpu"'],
+  ['a word that is none', '(parameters, demands) VALUES (', '(parameters, type) VALUES ('],
 ])('%s is refused, and nothing of it is stored', async (_, right, wrong) => {
   const { service, path } = await open()
   expect(SHOWN).toContain(right)
