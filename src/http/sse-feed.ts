@@ -38,7 +38,12 @@ interface Options<T> {
   feed: Feed<T>
   concerns: (news: News) => boolean
   frame: (item: FeedItem<T>) => Uint8Array
+  /** Where it must be known that somebody follows: told every now and then, as long as that is so. */
+  renew?: () => Promise<void>
 }
+
+/** Soon after this process was asleep, too. */
+const RENEW_MS = 60_000
 
 /** The database is gone or locked for the moment. */
 const READ_AGAIN_MS = 1_000
@@ -52,6 +57,7 @@ export class SseFeed<T> {
   #lookAgain = false
   #again: NodeJS.Timeout | undefined
   #unsubscribe: (() => void) | undefined
+  #renewing: NodeJS.Timeout | undefined
 
   constructor(options: Options<T>) {
     this.#options = options
@@ -65,6 +71,9 @@ export class SseFeed<T> {
     this.#unsubscribe ??= this.#options.changes.subscribe((news) => {
       if (this.#options.concerns(news)) this.#look()
     })
+    const { renew } = this.#options
+    // Should it fail, the next is early enough.
+    if (renew) this.#renewing ??= setInterval(() => void renew().catch(() => {}), RENEW_MS)
     return new Promise((resolve, reject) => {
       this.#joining.push({ follower, resolve, reject })
       this.#look()
@@ -85,6 +94,8 @@ export class SseFeed<T> {
   #rest(): void {
     if (this.#followers.size > 0 || this.#joining.length > 0) return
     clearTimeout(this.#again)
+    clearInterval(this.#renewing)
+    this.#renewing = undefined
     this.#unsubscribe?.()
     this.#unsubscribe = undefined
   }

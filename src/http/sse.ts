@@ -41,9 +41,14 @@ export function sseRoutes({ engine, now }: Deps, streams: SseStreams): Hono<Env>
     changes: engine.changes,
     feed: engine.sessionFeed,
     concerns: ({ sessions }) => sessions,
+    renew: () => engine.sessionFeed.keep(now()),
     frame: ({ place, item: { at, kind, data } }) => frameOf(idOf(at, kind, place), kind, data),
   })
 
+  /**
+   * The sessions that there are: the newest so many, for one frame is held whole, here and by whoever
+   * reads it. Older ones are in GET /sessions, page by page; what changes in them is told as in others.
+   */
   async function init(session_id: string | undefined, place: string): Promise<Uint8Array> {
     const { sessions } = engine
     const listed =
@@ -56,12 +61,17 @@ export function sseRoutes({ engine, now }: Deps, streams: SseStreams): Hono<Env>
   app.get('/sessions', async (c) => {
     const { session_id, include_init, last_event_id } = readQuery(c, description.query)
     const id = lastEventId(readHeaders(c, description.headers)['Last-Event-ID'], last_event_id)
+    const place = id === null ? null : placeOf(id)
+    await engine.sessionFeed.keep(now())
+    // Something is missing between: it begins anew, unless it wants what there is all the same.
+    const begins =
+      place === null || (include_init === 'true' && !(await engine.sessionFeed.isWhole(place)))
     return await streams.open(c, {
       route: 'GET /sse/sessions',
       feed,
       wants: (change) => session_id === undefined || change.session_id === session_id,
-      from: id === null ? null : placeOf(id),
-      ...(include_init === 'true' && { first: (place: string) => init(session_id, place) }),
+      from: begins ? null : place,
+      ...(include_init === 'true' && { first: (at: string) => init(session_id, at) }),
     })
   })
 

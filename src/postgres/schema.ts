@@ -34,7 +34,7 @@ import {
   type RunResult,
 } from '../queue/run.ts'
 import { SESSION_STATUSES } from '../queue/session.ts'
-import { SESSION_CHANGES } from '../queue/session-change.ts'
+import { RESUMED, SESSION_CHANGES } from '../queue/session-change.ts'
 import { TOKEN_ROLES } from '../queue/token.ts'
 
 /** Text that sorts and compares by its bytes, whatever the database's collation: as times, ids and demands do. */
@@ -221,7 +221,7 @@ export const sessionChanges = pgTable(
      */
     sequence: bigint({ mode: 'number' }).unique(),
     at: text().notNull(),
-    kind: word(SESSION_CHANGES).notNull(),
+    kind: word([...SESSION_CHANGES, RESUMED]).notNull(),
     session_id: text().notNull(),
     /** What was told in the session. */
     event_id: bigint({ mode: 'number' }),

@@ -1,5 +1,5 @@
 /**
- * What changes in sessions: written by triggers from when somebody first asks.
+ * What changes in sessions: written by triggers as long as somebody follows it.
  *
  * Ids are given before the commit, but clients are told a number that says in which order all came.
  * So whoever reads first numbers what was committed, one after the other: then no lower number
@@ -7,12 +7,13 @@
  */
 import { sql } from 'drizzle-orm'
 import { QueueError } from '../queue/errors.ts'
-import type { Feed } from '../queue/feed.ts'
-import type { JsonValue } from '../queue/run.ts'
+import type { JsonValue, Timestamp } from '../queue/run.ts'
 import {
   CHANGES_BYTES,
   CHANGES_LIMIT,
-  type SessionChange,
+  RENEW_SECONDS,
+  RESUMED,
+  type SessionFeed,
   type StoredChange,
   sessionChange,
 } from '../queue/session-change.ts'
@@ -24,15 +25,30 @@ import { param, preparedChange, Statement } from './statements.ts'
 const NUMBERING_LOCK = 7_311_002
 const NUMBERING_LIMIT = 500
 
-const isKept = new Statement<{ kept: boolean }>(
-  sql`SELECT EXISTS (SELECT 1 FROM counters WHERE name = 'session_changes') AS kept`,
+// In the row of `counters` for which the triggers look stands when somebody last followed, in ms.
+const isKept = sql.raw(`name = 'session_changes' AND shard = 0`)
+const followed = new Statement<{ at: number }>(
+  sql`SELECT value AS at FROM counters WHERE ${isKept}`,
 )
 // Whoever changes sessions waits meanwhile: what is changed just now would be told by nobody.
 const lockSessions = preparedChange(
   sql`LOCK TABLE sessions, session_events, runs IN SHARE ROW EXCLUSIVE MODE`,
 )
-const keep = preparedChange(sql`
-  INSERT INTO counters (name, shard, value) VALUES ('session_changes', 0, 1) ON CONFLICT DO NOTHING`)
+const begin = preparedChange(sql`
+  INSERT INTO counters (name, shard, value) VALUES ('session_changes', 0, ${param('at')})
+  ON CONFLICT DO NOTHING`)
+const mark = preparedChange(sql`
+  INSERT INTO session_changes (at, kind, session_id)
+  VALUES (${param('now')}, ${sql.raw(`'${RESUMED}'`)}, '')`)
+const renew = preparedChange(sql`
+  UPDATE counters SET value = ${param('at')} WHERE ${isKept} AND value < ${param('at')}`)
+const rest = preparedChange(sql`
+  DELETE FROM counters WHERE ${isKept} AND value <= ${param('since')}`)
+const findGap = new Statement<{ gap: boolean }>(sql`
+  SELECT coalesce((SELECT min(sequence) FROM session_changes) > ${param('after')}::bigint + 1, false)
+    OR EXISTS (
+      SELECT 1 FROM session_changes
+      WHERE sequence > ${param('after')}::bigint AND kind = ${sql.raw(`'${RESUMED}'`)}) AS gap`)
 
 const lockNumbering = preparedChange(
   sql`SELECT pg_advisory_xact_lock(${sql.raw(String(NUMBERING_LOCK))})`,
@@ -98,16 +114,42 @@ async function rowsOf(on: Connection, after: number, until: number): Promise<Sto
   }))
 }
 
-export function createSessionFeed(database: Database): Feed<SessionChange> {
+export function createSessionFeed(database: Database): SessionFeed {
+  const followedAt = async () => (await database.run((on) => followed.get(on)))?.at
+
+  async function keep(now: Timestamp): Promise<void> {
+    const at = Date.parse(now)
+    const before = await followedAt()
+    if (before === undefined) {
+      await database.transaction(async (on) => {
+        await lockSessions.run(on)
+        if ((await begin.run(on, { at })) > 0) await mark.run(on, { now })
+      })
+    } else if (before <= at - RENEW_SECONDS * 1000) {
+      const renewed = await database.run((on) => renew.run(on, { at }))
+      // It ended meanwhile, and begins anew; or another was first.
+      if (renewed === 0 && (await followedAt()) === undefined) await keep(now)
+    }
+  }
+
   return {
-    async end() {
-      if (!(await database.run(async (on) => (await isKept.get(on))?.kept))) {
-        await database.transaction(async (on) => {
-          await lockSessions.run(on)
-          await keep.run(on)
-        })
-      }
-      return String(await numberAll(database))
+    end: async () => String(await numberAll(database)),
+
+    keep,
+
+    async isWhole(place) {
+      const after = placeOf(place)
+      if (after === 0) return true
+      await numberAll(database)
+      return !(await database.run((on) => findGap.get(on, { after })))?.gap
+    },
+
+    async rest(unusedSince) {
+      const since = Date.parse(unusedSince)
+      const at = await followedAt()
+      // A look, since mostly there is nothing to end.
+      if (at === undefined || at > since) return false
+      return (await database.run((on) => rest.run(on, { since }))) > 0
     },
 
     async read(from, until) {

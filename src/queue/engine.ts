@@ -7,7 +7,7 @@ import type { RunStatus, Timestamp } from './run.ts'
 import type { LiveRunEvent } from './run-event.ts'
 import type { RunQueue } from './run-queue.ts'
 import type { Runners } from './runners.ts'
-import type { SessionChange } from './session-change.ts'
+import type { SessionFeed } from './session-change.ts'
 import type { Sessions } from './sessions.ts'
 import type { Storage } from './storage.ts'
 import type { Tokens } from './tokens.ts'
@@ -28,8 +28,7 @@ export interface Engine {
   readonly tokens: Tokens
   /** The history of all runs, as it goes on. */
   readonly runFeed: Feed<LiveRunEvent>
-  /** What changes in sessions; it is written down from when `end` is first asked for. */
-  readonly sessionFeed: Feed<SessionChange>
+  readonly sessionFeed: SessionFeed
   readonly insight: Insight
   readonly overview: Overview
   readonly metrics: Metrics

@@ -25,7 +25,7 @@ import {
   type RunResult,
 } from '../queue/run.ts'
 import { SESSION_STATUSES } from '../queue/session.ts'
-import { SESSION_CHANGES } from '../queue/session-change.ts'
+import { RESUMED, SESSION_CHANGES } from '../queue/session-change.ts'
 import { TOKEN_ROLES } from '../queue/token.ts'
 
 const json = <T>(name: string) => text(name, { mode: 'json' }).$type<T>()
@@ -214,7 +214,7 @@ export const callbacks = sqliteTable(
 export const sessionChanges = sqliteTable('session_changes', {
   change_id: integer().primaryKey(),
   at: text().notNull(),
-  kind: text({ enum: SESSION_CHANGES }).notNull(),
+  kind: text({ enum: [...SESSION_CHANGES, RESUMED] }).notNull(),
   session_id: text().notNull(),
   /** What was told in the session. */
   event_id: integer(),

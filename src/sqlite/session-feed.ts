@@ -1,10 +1,12 @@
-/** What changes in sessions: written by triggers from when somebody first asks. */
+/** What changes in sessions: written by triggers as long as somebody follows it. */
 import { sql } from 'drizzle-orm'
-import type { Feed } from '../queue/feed.ts'
 import {
   CHANGES_BYTES,
   CHANGES_LIMIT,
-  type SessionChange,
+  RENEW_SECONDS,
+  RESUMED,
+  type SessionFeed,
+  type StoredChange,
   sessionChange,
 } from '../queue/session-change.ts'
 import type { CommitLane } from './commit-lane.ts'
@@ -13,18 +15,41 @@ import { placeOf, unknownPlace } from './place.ts'
 import { counters, sessionChanges, sessionEvents } from './schema.ts'
 import { param } from './statements.ts'
 
-export function createSessionFeed(orm: Orm, lane: CommitLane): Feed<SessionChange> {
-  const state = orm
+const isKept = sql`name = 'session_changes'`
+
+export function createSessionFeed(orm: Orm, lane: CommitLane): SessionFeed {
+  const last = orm
+    .select({ change_id: sql<number>`coalesce(max(change_id), 0)` })
+    .from(sessionChanges)
+    .prepare()
+  // In the row of `counters` for which the triggers look stands when somebody last followed, in ms.
+  const followed = orm.select({ at: counters.value }).from(counters).where(isKept).prepare()
+  const begin = orm
+    .insert(counters)
+    .values({ name: 'session_changes', value: param('at') })
+    .onConflictDoNothing()
+    .prepare()
+  const mark = orm
+    .insert(sessionChanges)
+    .values({ at: param('now'), kind: RESUMED, session_id: '' })
+    .prepare()
+  const renew = orm
+    .update(counters)
+    .set({ value: sql`max(value, ${param('at')})` })
+    .where(isKept)
+    .prepare()
+  const rest = orm
+    .delete(counters)
+    .where(sql`${isKept} AND value <= ${param('since')}`)
+    .prepare()
+  const findGap = orm
     .select({
-      last: sql<number>`(SELECT coalesce(max(change_id), 0) FROM ${sessionChanges})`,
-      kept: sql<number>`EXISTS (SELECT 1 FROM ${counters} WHERE name = 'session_changes')`,
+      gap: sql<number>`(SELECT min(change_id) FROM ${sessionChanges}) > ${param('after')} + 1
+        OR EXISTS (
+          SELECT 1 FROM ${sessionChanges}
+          WHERE change_id > ${param('after')} AND kind = ${sql.raw(`'${RESUMED}'`)})`,
     })
     .from(sql`(SELECT 1)`)
-    .prepare()
-  const keep = orm
-    .insert(counters)
-    .values({ name: 'session_changes', value: 1 })
-    .onConflictDoNothing()
     .prepare()
 
   // The sizes come from the rows' headers; the large values are read only where they are given out.
@@ -40,7 +65,7 @@ export function createSessionFeed(orm: Orm, lane: CommitLane): Feed<SessionChang
     .select({
       sequence: sql<number>`sized.change_id`,
       at: sql<string>`sized.at`,
-      kind: sql<SessionChange['kind']>`sized.kind`,
+      kind: sql<StoredChange['kind']>`sized.kind`,
       session_id: sql<string>`sized.session_id`,
       data: sql`sized.data`.mapWith(sessionChanges.data),
       event: {
@@ -55,17 +80,37 @@ export function createSessionFeed(orm: Orm, lane: CommitLane): Feed<SessionChang
     .where(sql`sized.total - sized.size < ${sql.raw(String(CHANGES_BYTES))}`)
     .orderBy(sql`sized.change_id`)
     .prepare()
-  const now = () => state.get() ?? { last: 0, kept: 0 }
+  const end = () => last.get()?.change_id ?? 0
+  const followedAt = () => followed.get()?.at
 
   return {
-    async end() {
-      if (!now().kept) await lane.write(() => void keep.run())
-      return String(now().last)
+    end: async () => String(end()),
+
+    async keep(now) {
+      const at = Date.parse(now)
+      if ((followedAt() ?? 0) > at - RENEW_SECONDS * 1000) return
+      await lane.write(() => {
+        if (begin.run({ at }).changes > 0) mark.run({ now })
+        else renew.run({ at })
+      })
+    },
+
+    async isWhole(place) {
+      const after = placeOf(place)
+      return after === 0 || !findGap.get({ after })?.gap
+    },
+
+    async rest(unusedSince) {
+      const since = Date.parse(unusedSince)
+      const at = followedAt()
+      // A look, since mostly there is nothing to end.
+      if (at === undefined || at > since) return false
+      return await lane.write(() => rest.run({ since }).changes > 0)
     },
 
     async read(from, until) {
       const after = placeOf(from)
-      const to = until === undefined ? now().last : placeOf(until)
+      const to = until === undefined ? end() : placeOf(until)
       if (after > to) throw unknownPlace()
       const rows = read.all({ after, until: to })
       const next = rows.at(-1)?.sequence ?? to

@@ -25,6 +25,11 @@ const STOP_CONFIRM_SECONDS = 300
 /** How often what happened is added to the metrics' totals. */
 const FOLD_SECONDS = 10
 
+/** So long after nobody follows them any more changes of sessions are written down still, … */
+const FOLLOWED_SECONDS = 3600
+/** … and so often that is looked at. */
+const FOLLOWERS_SECONDS = 60
+
 /** A heartbeat may be late by half its interval. */
 const GRACE_INTERVALS = 1.5
 
@@ -85,6 +90,11 @@ export function startSweeper(options: SweeperOptions): Sweeper {
       signal,
     ),
   ]
+  const restIfUnfollowed = async () => {
+    // Followers of before a long sleep have not said yet that they still do.
+    if (silence.counts()) await restSessionFeed(options)
+  }
+  passes.push(every({ seconds: FOLLOWERS_SECONDS }, restIfUnfollowed, fail, signal))
   const { metrics } = options.engine
   passes.push(every({ seconds: FOLD_SECONDS }, () => foldAll(metrics, signal), fail, signal))
   if (retentionSeconds !== null) {
@@ -148,6 +158,16 @@ function deliveringCallbacks({ engine, now, onSwept }: SweeperOptions): () => Pr
     after = next
     tell(onSwept, 'children had ended, their parents are told', runs)
   }
+}
+
+/** Who was told before and comes again is told that something is missing between. */
+export async function restSessionFeed({
+  engine,
+  now,
+  onSwept,
+}: Pick<SweeperOptions, 'engine' | 'now' | 'onSwept'>): Promise<void> {
+  const rests = await engine.sessionFeed.rest(addSeconds(now(), -FOLLOWED_SECONDS))
+  if (rests) onSwept('nobody follows sessions any more, their changes are not written down', {})
 }
 
 function tell(onSwept: SweeperOptions['onSwept'], what: string, runs: { run_id: string }[]): void {

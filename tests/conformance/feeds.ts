@@ -122,11 +122,17 @@ export function describeFeeds(setup: Setup): void {
     const kinds = async (world: World, from: string) =>
       (await readAll(world.sessionFeed, from)).items.map(({ item }) => item.kind)
 
-    it('begins when somebody first asks for its end', async () => {
+    /** Somebody begins to follow. @returns the place where it ends then */
+    async function follow({ sessionFeed, clock }: World): Promise<string> {
+      await sessionFeed.keep(clock.now())
+      return await sessionFeed.end()
+    }
+
+    it('begins when somebody first follows', async () => {
       const world = await setup()
       await world.add()
       expect((await readAll(world.sessionFeed, '0')).items).toEqual([])
-      const from = await world.sessionFeed.end()
+      const from = await follow(world)
       await world.add()
       expect(await kinds(world, from)).toEqual(['session_created'])
       // For every process, and from then on.
@@ -134,10 +140,37 @@ export function describeFeeds(setup: Setup): void {
       expect((await readAll(other.sessionFeed, '0')).items).toHaveLength(1)
     })
 
+    it('ends when nobody follows for long; who comes again is told that something is missing', async () => {
+      const world = await setup()
+      const { sessionFeed, clock } = world
+      expect(await sessionFeed.rest(clock.now())).toBe(false)
+      const from = await follow(world)
+      await world.add()
+      const { next } = await sessionFeed.read(from)
+      clock.advance(1800)
+      await (await world.open()).sessionFeed.keep(clock.now())
+      clock.advance(3599)
+      expect(await sessionFeed.rest(clock.ago(3600))).toBe(false)
+      await world.add()
+      expect(await kinds(world, next)).toEqual(['session_created'])
+      const last = await sessionFeed.end()
+      expect(await sessionFeed.rest(clock.ago(3599))).toBe(true)
+      expect(await sessionFeed.rest(clock.ago(3599))).toBe(false)
+      await world.add()
+      expect(await kinds(world, last)).toEqual([])
+      // Nothing was told after `last`, and yet there was something.
+      const anew = await follow(world)
+      const whole = [from, next, last, anew].map((place) => sessionFeed.isWhole(place))
+      expect(await Promise.all(whole)).toEqual([false, false, false, true])
+      await world.add()
+      expect(await kinds(world, anew)).toEqual(['session_created'])
+      expect(await kinds(world, '0')).toHaveLength(3)
+    })
+
     it('tells what became of a session, as it was then', async () => {
       const world = await setup()
       const { sessions, sessionFeed, clock } = world
-      const from = await sessionFeed.end()
+      const from = await follow(world)
       const { run } = await world.bring('pending')
       const { session_id } = run
       const created = await sessions.get(session_id)
@@ -165,7 +198,7 @@ export function describeFeeds(setup: Setup): void {
 
     it('numbers what it tells, and never anew', async () => {
       const world = await setup()
-      const from = await world.sessionFeed.end()
+      const from = await follow(world)
       const { run } = await world.bring('running')
       await world.runs.stop(run.run_id, world.clock.now())
       const { items } = await readAll(world.sessionFeed, from)
@@ -180,7 +213,7 @@ export function describeFeeds(setup: Setup): void {
       const world = await setup()
       const { run } = await world.bring('running')
       await bind(world, run.session_id)
-      const from = await world.sessionFeed.end()
+      const from = await follow(world)
       world.clock.advance(1)
       await bind(world, run.session_id)
       expect(await kinds(world, from)).toEqual([])
@@ -192,7 +225,7 @@ export function describeFeeds(setup: Setup): void {
       const unmatched = await world.add({ demands: { tags: ['nobody'] } })
       const orphaned = await world.bring('running')
       const repeated = await world.bring('running', { max_attempts: 2, on_lost: 'requeue' })
-      const from = await sessionFeed.end()
+      const from = await follow(world)
       await runners.remove(orphaned.report.runner_id, clock.now())
       await runners.remove(repeated.report.runner_id, clock.now())
       await runs.failTimedOut(clock.advance(3600), 10)
@@ -212,7 +245,7 @@ export function describeFeeds(setup: Setup): void {
     it('comes in pages of bounded size', async () => {
       const world = await setup()
       const { run } = await world.bring('pending')
-      const from = await world.sessionFeed.end()
+      const from = await follow(world)
       const event = { session_id: run.session_id, event_type: 'x', timestamp: world.clock.now() }
       const large = 'x'.repeat(1_500_000)
       for (const content of [large, large, large, large]) {

@@ -131,6 +131,27 @@ export function describeLiveSessions(setup: Setup): void {
       expectIds(here ?? [])
     })
 
+    test('begins anew for a client that comes again when some of what it missed is not kept', async () => {
+      const service = await setup()
+      const { engine, clock } = service
+      const stream = await follow(service)
+      await service.addRun()
+      const [, created] = await stream.take(2)
+      stream.leave()
+      expect(await engine.sessionFeed.rest(clock.ahead(3600))).toBe(true)
+      await service.addRun()
+      const headers = { 'last-event-id': created?.id ?? '' }
+      const again = await follow(service, '', headers)
+      const [init] = await again.take(1)
+      expect(init?.event).toBe('init')
+      expect(init?.data).toMatchObject({ sessions: [{}, {}] })
+      await service.addRun()
+      expect(events(await again.take(1))).toEqual(['session_created'])
+      // Without one it goes on with what there is.
+      const rest = await follow(service, '?include_init=false', headers)
+      expect(events(await rest.take(1))).toEqual(['session_created'])
+    })
+
     test('refuses ids that are none of its own', async () => {
       const { get } = await setup()
       for (const id of ['x', '1-scr-001', '1738324800000-abc-001', '1738324800000-scr-999999']) {

@@ -20,6 +20,7 @@ const NOTHING: [string, (world: World, runner_id: string) => Promise<unknown>][]
     ({ runs, clock }, runner_id) => runs.takeStops(runner_id, clock.now(), clock.ago(60)),
   ],
   ['a sweep of those whose time comes', ({ runs, clock }) => runs.makeAvailable(clock.now(), 10)],
+  ['a sweep of followers', ({ sessionFeed, clock }) => sessionFeed.rest(clock.ago(3600))],
   ['a sweep of time-outs', ({ runs, clock }) => runs.failTimedOut(clock.now(), 10)],
   ['a sweep of claims', ({ runs, clock }) => runs.releaseUnstarted(clock.ago(60), clock.now(), 10)],
   [

@@ -115,6 +115,7 @@ it('changes of sessions are numbered as they are committed', async () => {
   const { world, slow, quick } = await openWithShells()
   const { sessionFeed } = world
   const [first, second] = await three(world)
+  await sessionFeed.keep(world.clock.now())
   const from = await sessionFeed.end()
   const rename = (shell: pg.Client, session_id: string) =>
     shell.query(`UPDATE sessions SET agent_name = 'new' WHERE session_id = $1`, [session_id])
@@ -134,14 +135,16 @@ it('only the latest changes of sessions are kept, and their numbers never come b
   const { world, quick } = await openWithShells()
   const { sessionFeed } = world
   const { session_id } = await world.add()
-  await sessionFeed.end()
+  await sessionFeed.keep(world.clock.now())
   await quick.query(
     "SELECT tell_session_change('session_deleted', $1, NULL, NULL) FROM generate_series(1, 10020)",
     [session_id],
   )
   const kept = await readAll(sessionFeed, '0')
   expect(kept.length).toBe(10_000)
-  const last = kept.at(-1)?.item.sequence ?? 0
+  const [first = 0, last = 0] = [kept.at(0), kept.at(-1)].map((one) => one?.item.sequence)
+  expect(await sessionFeed.isWhole(String(first - 1))).toBe(true)
+  expect(await sessionFeed.isWhole(String(first - 2))).toBe(false)
   await quick.query('DELETE FROM session_changes')
   expect(await sessionFeed.end()).toBe(String(last))
 })
@@ -151,7 +154,7 @@ it('those who begin to follow sessions wait for what is under way, and then miss
   const { session_id } = await world.add()
   await begin(slow)
   await slow.query(`UPDATE sessions SET agent_name = 'new' WHERE session_id = $1`, [session_id])
-  const end = world.sessionFeed.end()
+  const end = world.sessionFeed.keep(world.clock.now()).then(() => world.sessionFeed.end())
   await slow.query('COMMIT')
   expect((await world.sessionFeed.read(await end)).items).toEqual([])
   expect((await world.sessionNow({ session_id })).agent_name).toBe('new')

@@ -38,6 +38,7 @@ const NOTHING: [string, (world: World, runner_id: string) => Promise<unknown>][]
   ],
   ['a look at what waits for its time', ({ runs }) => runs.nextAvailableAt()],
   ['a sweep of what waits for its time', ({ runs, clock }) => runs.makeAvailable(clock.now(), 10)],
+  ['a sweep of followers', ({ sessionFeed, clock }) => sessionFeed.rest(clock.ago(3600))],
   ['a sweep of time-outs', ({ runs, clock }) => runs.failTimedOut(clock.now(), 10)],
   ['a sweep of claims', ({ runs, clock }) => runs.releaseUnstarted(clock.ago(60), clock.now(), 10)],
   [

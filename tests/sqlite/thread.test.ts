@@ -63,7 +63,8 @@ describe('SQLite in a thread', () => {
   })
 
   it('reads feeds on from the places that they give', async () => {
-    const { add, runFeed, sessionFeed } = await openWorld(openFixture)
+    const { add, runFeed, sessionFeed, clock } = await openWorld(openFixture)
+    await sessionFeed.keep(clock.now())
     const [runsFrom, sessionsFrom] = [await runFeed.end(), await sessionFeed.end()]
     const { run_id, session_id } = await add()
     const { items } = await runFeed.read(runsFrom)

@@ -163,7 +163,8 @@ async function tokenOperations(world: World, during: During): Promise<void> {
 }
 
 async function listOperations(world: World, during: During): Promise<void> {
-  const { runs, changes, runFeed, sessionFeed } = world
+  const { runs, changes, runFeed, sessionFeed, clock } = world
+  const now = clock.now()
   const { run, report } = await bring(world, 'completed')
   const { run_id, session_id } = run
   const { runner_id } = report
@@ -177,10 +178,14 @@ async function listOperations(world: World, during: During): Promise<void> {
   await during('list of a session', () => runs.list({ session_id, limit: 2 }))
   await during('list of a runner', () => runs.list({ runner_id, limit: 2 }))
   await during('list of both', () => runs.list({ session_id, runner_id, limit: 2 }))
+  await during('sessionFeed.keep', () => sessionFeed.keep(now))
+  await during('sessionFeed.keep', () => sessionFeed.keep(clock.ahead(3600)))
   await during('sessionFeed.end', () => sessionFeed.end())
   await bring(world, 'running')
   await during('runFeed.read', async () => runFeed.read('0', await runFeed.end()))
   await during('sessionFeed.read', () => sessionFeed.read('0'))
+  await during('sessionFeed.isWhole', () => sessionFeed.isWhole('1'))
+  await during('sessionFeed.rest', () => sessionFeed.rest(clock.ahead(7200)))
   await during('changes', async () => {
     let stop = () => {}
     const told = new Promise<void>((resolve) => {

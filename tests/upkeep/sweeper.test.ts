@@ -2,7 +2,12 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { QueueError } from '../../src/queue/errors.ts'
 import { deleteOld } from '../../src/upkeep/retention.ts'
-import { type Sweeper, type SweeperOptions, startSweeper } from '../../src/upkeep/sweeper.ts'
+import {
+  restSessionFeed,
+  type Sweeper,
+  type SweeperOptions,
+  startSweeper,
+} from '../../src/upkeep/sweeper.ts'
 import { openWorld, type World } from '../conformance/world.ts'
 import { apiOf } from '../http/support/api.ts'
 import type { Added } from '../http/support/service.ts'
@@ -163,6 +168,25 @@ test('what was kept long enough goes, in as many pieces as it takes', async () =
   })
   expect(told).toEqual([{ runs: 500, sessions: 500, bytes: 0 }])
   expect((await runs.list({ limit: 10 })).runs).toHaveLength(1)
+})
+
+test('changes of sessions are written down for an hour after somebody followed them', async () => {
+  const { sessionFeed, clock, ...engine } = await openWorld(openFixture)
+  const told: string[] = []
+  const look = () =>
+    restSessionFeed({
+      engine: { ...engine, sessionFeed },
+      now: clock.now,
+      onSwept: (what) => told.push(what),
+    })
+  await sessionFeed.keep(clock.now())
+  clock.advance(3599)
+  await look()
+  expect(told).toEqual([])
+  clock.advance(1)
+  await look()
+  await look()
+  expect(told).toEqual(['nobody follows sessions any more, their changes are not written down'])
 })
 
 test('a server deletes what it is told to keep for a second', async () => {

@@ -18,7 +18,7 @@ export const LIVE = describeRoutes({
   },
   'GET /sse/sessions': {
     summary: 'Follow sessions live',
-    description: `Server-sent events: \`init\` with all sessions first, then \`session_created\`, \`session_updated\`, \`session_deleted\`, \`event\` (something that was told in a session) and \`run_failed\` (nobody took it in time, or its runner was lost). Of what was missed, the last 10 000 are kept. ${AGAIN}`,
+    description: `Server-sent events: \`init\` first, with all sessions (the newest 1 000), then \`session_created\`, \`session_updated\`, \`session_deleted\`, \`event\` (something that was told in a session) and \`run_failed\` (nobody took it in time, or its runner was lost). What changes is kept for as long as somebody follows and an hour longer, the last 10 000 of them. ${AGAIN} If some of that is not kept any more, it begins anew with \`init\`.`,
     query: sessionStreamQuery,
     headers: lastEventIdHeader,
     answers: { 200: { description: 'A stream without end', contentType } },
