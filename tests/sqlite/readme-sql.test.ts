@@ -2,7 +2,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { loadDriver } from '../../src/sqlite/driver.ts'
+import { openStream } from '../http/support/event-stream.ts'
 import { setupOf } from '../http/support/service.ts'
 import { openNewFixture } from './fixture.ts'
 
@@ -61,4 +63,22 @@ test.each([
   expect(SHOWN).toContain(right)
   expect(() => inRust(path, SHOWN.replace(right, wrong))).toThrow()
   expect(await service.runs()).toEqual([])
+})
+
+test('what plain SQL does to a run is told live, and in its history', async () => {
+  const { service, path } = await open()
+  const stream = await openStream(`${service.url}/events`)
+  const Driver = await loadDriver()
+  const shell = new Driver(path)
+  onTestFinished(() => void shell.close())
+  shell.exec(SHOWN)
+  shell.exec("UPDATE runs SET status = 'failed', error = 'by hand'")
+  const live = (await stream.take(2)).map(({ data }) => data)
+  const byHand = { cause: null, changed_by: null, runner_id: null, attempt: 0 }
+  expect(live).toMatchObject([
+    { from_status: null, to_status: 'pending', detail: null, ...byHand },
+    { from_status: 'pending', to_status: 'failed', detail: 'by hand', ...byHand },
+  ])
+  const { body } = await service.get<{ events: object[] }>(`/runs/${live[0]?.['run_id']}/events`)
+  expect(body.events).toEqual(live.map(({ session_id: _, ...event }) => event))
 })
