@@ -1,6 +1,7 @@
 /** A server process: config → database → recovery → app → listen → sweep, and the way back. */
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
+import { logChanges } from './change-log.ts'
 import type { Config } from './config.ts'
 import { openEngine } from './engine.ts'
 import { createApp } from './http/app.ts'
@@ -10,6 +11,7 @@ import { closeServer, createHttpServer, silentConnections } from './http/server.
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
 import { type Tracing, wantsTraces } from './tracing/tracing.ts'
+import { recoverAll } from './upkeep/recovery.ts'
 import { type Sweeper, startSweeper } from './upkeep/sweeper.ts'
 import { isDatabaseTrouble, seldomOfEachTrouble } from './upkeep/trouble.ts'
 
@@ -74,6 +76,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       config,
       now,
       elapsedMs: () => performance.now(),
+      onChanged: (changes) => logChanges(log, changes),
       onSwept: (what, facts) => log.info(facts, what),
       onError: (error) => log.error({ err: error }, 'sweep failed'),
     })
@@ -112,13 +115,15 @@ function refuseStrangers({ host }: Config): void {
 
 async function recover(engine: Engine, config: Config, now: string, log: Logger): Promise<void> {
   const { recoveryMode, recoveryThresholdSeconds, staleThresholdSeconds } = config
-  const recovered = await engine.runs.recover(
+  const recovered = await recoverAll(
+    engine.runs,
     recoveryMode,
     {
       thresholdSeconds: recoveryThresholdSeconds,
       aliveSince: addSeconds(now, -staleThresholdSeconds),
     },
     now,
+    (changes) => logChanges(log, changes),
   )
   if (Object.values(recovered).some((count) => count > 0)) {
     log.info({ mode: recoveryMode, ...recovered }, 'recovered runs that an earlier server left')

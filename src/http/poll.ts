@@ -4,6 +4,7 @@ import type { Capabilities } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import { type Histogram, observe } from '../queue/histogram.ts'
 import { newClaimToken } from '../queue/ids.ts'
+import type { ClaimedRun } from '../queue/run.ts'
 import type { PollOutcome } from '../queue/run-queue.ts'
 import type { Runner } from '../queue/runner.ts'
 import { addSeconds } from '../queue/time.ts'
@@ -29,10 +30,17 @@ export interface Poll {
   signal: () => AbortSignal
 }
 
-export type PollAnswer = Exclude<PollOutcome, { kind: 'not_registered' | 'nothing' }> | Nothing
-interface Nothing {
-  kind: 'nothing'
+export type PollAnswer =
+  | Exclude<PollOutcome, { kind: 'not_registered' | 'nothing' | 'runs' }>
+  | Handed
+  | { kind: 'nothing' }
+interface Handed {
+  kind: 'runs'
+  runs: ClaimedRun[]
+  /** Those that were claimed now; the others were before, under the same claim_key. */
+  claimed: ClaimedRun[]
 }
+type Found = Exclude<PollOutcome, { kind: 'runs' }> | Handed
 
 /**
  * Behind the change signal, in case a hint was lost: spread, so that waiters do not look at once, and
@@ -76,15 +84,18 @@ export async function poll(deps: Deps, polls: Polls, request: Poll): Promise<Pol
   }
 }
 
-async function look({ engine, now }: Deps, { claims }: Polls, request: Poll): Promise<PollOutcome> {
+async function look({ engine, now }: Deps, { claims }: Polls, request: Poll): Promise<Found> {
   const { runner_id, caller, limit, claim_key } = request
   const at = now()
   const tokens = Array.from({ length: limit }, newClaimToken)
   const claim = { runner_id, caller, limit, claim_key, tokens }
   const began = performance.now()
   const found = await engine.runs.poll(claim, at, addSeconds(at, -STOP_RESEND_SECONDS))
-  if (found.kind === 'runs') observe(claims, (performance.now() - began) / 1000)
-  return found
+  if (found.kind !== 'runs') return found
+  observe(claims, (performance.now() - began) / 1000)
+  // Each look brings tokens of its own.
+  const claimed = found.runs.filter(({ claim_token }) => tokens.includes(claim_token))
+  return { ...found, claimed }
 }
 
 function capabilitiesOf(runner: Runner): Capabilities {

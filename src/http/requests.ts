@@ -5,6 +5,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Context } from 'hono'
 import type { Logger } from 'pino'
+import { logChanges } from '../change-log.ts'
+import type { RunChange } from '../queue/run-change.ts'
 import { parseTraceparent } from '../queue/traceparent.ts'
 import type { RequestSpan, Tracing } from '../tracing/tracing.ts'
 import type { App } from './app.ts'
@@ -84,7 +86,17 @@ export function traceparentFor(c: Context<Env>): string | null {
   return c.env?.facts?.span?.traceparent() ?? parseTraceparent(c.req.header('traceparent'))
 }
 
-/** Tells the log of a change that this process made. */
+/** Tells the log of changes of runs. */
+export function tellChanges(
+  c: Context<Env>,
+  log: Log,
+  changes: readonly RunChange[],
+  facts: Record<string, unknown> = {},
+): void {
+  logChanges(log, changes, { request_id: c.env?.facts?.request_id, ...facts })
+}
+
+/** … of anything else that this process changed. */
 export function tell(
   c: Context<Env>,
   log: Log,

@@ -1,8 +1,10 @@
 /** /runner: what runners call. */
 import { type Context, Hono } from 'hono'
 import type { z } from 'zod'
+import { because } from '../queue/cause.ts'
 import { runnerId } from '../queue/ids.ts'
 import type { ClaimedRun } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Report } from '../queue/run-queue.ts'
 import type { NewRunner } from '../queue/runner.ts'
 import { addSeconds } from '../queue/time.ts'
@@ -11,7 +13,7 @@ import { pathId, readBody, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
 import { type Poll, type PollAnswer, type Polls, poll } from './poll.ts'
-import { note, tell } from './requests.ts'
+import { note, tell, tellChanges } from './requests.ts'
 import { type registerBody, type reportBody, WAIT_SECONDS_MAX } from './schemas.ts'
 import { claimedRunView } from './views.ts'
 
@@ -88,12 +90,18 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     note(c, { runner_id })
     const answer = await poll(deps, polls, request)
     if (answer.kind === 'nothing') note(c, { vain: true })
-    if (answer.kind === 'deregistered') tell(c, log, 'runner removed', { runner_id })
+    if (answer.kind === 'deregistered') {
+      tell(c, log, 'runner removed', { runner_id })
+      tellChanges(c, log, answer.changes)
+    }
     if (answer.kind === 'runs') {
-      for (const { run_id, attempt, traceparent } of answer.runs) {
-        tell(c, log, 'run claimed', { run_id, runner_id, attempt })
-        c.env?.facts?.span?.link(traceparent)
-      }
+      const reason = because('claimed', 'runner')
+      tellChanges(
+        c,
+        log,
+        answer.claimed.map((run) => changeOf({ ...run, ...reason })),
+      )
+      for (const { traceparent } of answer.runs) c.env?.facts?.span?.link(traceparent)
     }
     return answer
   }
@@ -103,11 +111,10 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     if (runs.length === 0) return
     const release = async () => {
       const at = now()
-      await Promise.all(
+      const released = await Promise.all(
         runs.map(({ run_id, claim_token }) => engine.runs.release(run_id, claim_token, at)),
       )
-      const run_ids = runs.map(({ run_id }) => run_id)
-      tell(c, log, 'claims released: their runner was gone', { run_ids })
+      tellChanges(c, log, released.flat())
     }
     const { incoming, outgoing } = c.env ?? {}
     if (outgoing ? outgoing.destroyed : c.req.raw.signal.aborted) {
@@ -121,9 +128,9 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
   }
 
   /** The report belongs to its runner's trace; what it is about, to the trace of who added the run. */
-  async function reported(c: Context<Env>, what: string): Promise<void> {
-    const { run_id, runner_id, span } = c.env?.facts ?? {}
-    tell(c, log, what, { run_id, runner_id })
+  async function reported(c: Context<Env>, changes: RunChange[]): Promise<void> {
+    const { run_id, span } = c.env?.facts ?? {}
+    tellChanges(c, log, changes)
     if (span && run_id !== undefined) span.link(await engine.runs.traceparent(run_id))
   }
 
@@ -131,8 +138,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/started'].body, {
       lenient: true,
     })
-    await engine.runs.start(report(c, body), now())
-    await reported(c, 'run started')
+    await reported(c, await engine.runs.start(report(c, body), now()))
     return c.json({ ok: true })
   })
 
@@ -146,8 +152,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
       result: body.result ? { text, data } : null,
       ...report(c, body),
     }
-    await engine.runs.complete(completion, now())
-    await reported(c, 'run completed')
+    await reported(c, await engine.runs.complete(completion, now()))
     return c.json({ ok: true })
   })
 
@@ -155,8 +160,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/failed'].body, {
       lenient: true,
     })
-    await engine.runs.fail({ error: body.error, ...report(c, body) }, now())
-    await reported(c, 'run failed')
+    await reported(c, await engine.runs.fail({ error: body.error, ...report(c, body) }, now()))
     return c.json({ ok: true })
   })
 
@@ -164,8 +168,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     const body = await readBody(c, RUNNER['POST /runner/runs/:run_id/stopped'].body, {
       lenient: true,
     })
-    await engine.runs.confirmStop(report(c, body), now())
-    await reported(c, 'run stopped')
+    await reported(c, await engine.runs.confirmStop(report(c, body), now()))
     return c.json({ ok: true })
   })
 

@@ -4,7 +4,7 @@ import { LIST_LIMIT } from '../queue/run-queue.ts'
 import { RUNNERS } from './api/runners.ts'
 import { pathId, readQuery } from './body.ts'
 import { type Deps, type Env, termsOf } from './deps.ts'
-import { tell } from './requests.ts'
+import { tell, tellChanges } from './requests.ts'
 import { runnerView } from './views.ts'
 
 export function runnersRoutes(deps: Deps): Hono<Env> {
@@ -28,8 +28,9 @@ export function runnersRoutes(deps: Deps): Hono<Env> {
     const runner_id = pathId(c, 'runner_id')
     const { self } = readQuery(c, RUNNERS['DELETE /runners/:runner_id'].query)
     if (self === 'true') {
-      await engine.runners.remove(runner_id, now(), c.get('caller'))
+      const changes = await engine.runners.remove(runner_id, now(), c.get('caller'))
       tell(c, log, 'runner removed', { runner_id })
+      tellChanges(c, log, changes)
       return c.json({ ok: true, message: 'Runner deregistered', initiated_by: 'self' })
     }
     await engine.runners.deregister(runner_id, now())

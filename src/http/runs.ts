@@ -1,15 +1,17 @@
 /** /runs: adding runs, looking at them, stopping and retrying them. */
 import { type Context, Hono } from 'hono'
+import { clientOf } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newRunId } from '../queue/ids.ts'
 import { type AddedRun, isTerminal, RUN_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
+import { addedChange } from '../queue/run-change.ts'
 import type { AddBounds } from '../queue/run-queue.ts'
 import { addSeconds } from '../queue/time.ts'
 import { RUNS } from './api/runs.ts'
 import { pathId, readBody, readHeaders, readQuery } from './body.ts'
 import { type Deps, type Env, termsOf } from './deps.ts'
 import { newRun, withIdsDrawn } from './new-run.ts'
-import { tell, traceparentFor } from './requests.ts'
+import { tellChanges, traceparentFor } from './requests.ts'
 import type { RunEnds } from './run-ends.ts'
 import { WAIT_SECONDS_MAX } from './schemas.ts'
 import { runView } from './views.ts'
@@ -32,6 +34,17 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
     }
   }
 
+  function tellAdded(c: Context<Env>, added: AddedRun[], facts = {}): void {
+    const created = added.flatMap((one) => (one.created ? [one.run] : []))
+    const by = clientOf(c.get('caller'))
+    tellChanges(
+      c,
+      log,
+      created.map((run) => addedChange(run, by)),
+      facts,
+    )
+  }
+
   app.post('/', async (c) => {
     const { body: schema, headers } = RUNS['POST /runs']
     const body = await readBody(c, schema)
@@ -42,8 +55,7 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
       const run = newRun(body, at, { noMatchTimeoutSeconds, idempotencyKey, traceparent })
       return engine.runs.add(run, at, boundsOf(c, at))
     })
-    const { run_id, session_id } = added.run
-    if (added.created) tell(c, log, 'run added', { run_id, session_id })
+    tellAdded(c, [added])
     return c.json(addedView(added), added.created ? 201 : 200)
   })
 
@@ -58,7 +70,7 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
       })
       return engine.runs.addMany(newRuns, at, boundsOf(c, at))
     })
-    tell(c, log, 'runs added', { run_ids: added.map(({ run: { run_id } }) => run_id) })
+    tellAdded(c, added)
     return c.json({ runs: added.map(addedView) }, 201)
   })
 
@@ -94,10 +106,10 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
 
   app.post('/:run_id/stop', async (c) => {
     const run_id = pathId(c, 'run_id')
-    const { run, outcome, session_status } = await engine.runs.stop(run_id, now(), c.get('caller'))
+    const stop = await engine.runs.stop(run_id, now(), c.get('caller'))
+    const { run, outcome, session_status, changes } = stop
     const answer = { ok: true, run_id, session_id: run.session_id }
-    if (outcome === 'cancelled') tell(c, log, 'run stopped, nobody had taken it', { run_id })
-    if (outcome === 'requested') tell(c, log, 'stop of a run requested', { run_id })
+    tellChanges(c, log, changes)
     switch (outcome) {
       case 'cancelled':
         return c.json({ ...answer, status: 'stopped', message: 'Run cancelled before execution' })
@@ -118,8 +130,7 @@ export function runRoutes(deps: Deps, ends: RunEnds): Hono<Env> {
     const added = await withIdsDrawn([], () =>
       engine.runs.retry(retry_of, newRunId(), at, boundsOf(c, at)),
     )
-    const { run_id, session_id } = added.run
-    tell(c, log, 'run added', { run_id, session_id, retry_of })
+    tellAdded(c, [added], { retry_of })
     return c.json(addedView(added), 201)
   })
 

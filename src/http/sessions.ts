@@ -7,7 +7,7 @@ import { SESSIONS } from './api/sessions.ts'
 import { pathId, readBody, readQuery } from './body.ts'
 import type { Deps, Env } from './deps.ts'
 import { RequestError } from './errors.ts'
-import { tell } from './requests.ts'
+import { tell, tellChanges } from './requests.ts'
 import { sessionView } from './views.ts'
 
 export function sessionRoutes({ engine, now, log }: Deps): Hono<Env> {
@@ -85,8 +85,10 @@ export function sessionRoutes({ engine, now, log }: Deps): Hono<Env> {
     const session_id = pathId(c, 'session_id')
     const stop = await sessions.stop(session_id, now(), c.get('caller'))
     const { run_id, outcome } = stop
-    if (outcome === 'cancelled' || outcome === 'requested') {
-      tell(c, log, `stop of a session ${outcome}`, { session_id, ...(run_id && { run_id }) })
+    tellChanges(c, log, stop.changes)
+    // Of one that no run is active in there is no other line.
+    if (run_id === null && (outcome === 'cancelled' || outcome === 'requested')) {
+      tell(c, log, `stop of a session ${outcome}`, { session_id })
     }
     return c.json(stopAnswer(stop))
   })

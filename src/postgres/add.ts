@@ -276,13 +276,8 @@ async function retry(
   return { run: row, created: true, matching_runners: inserted?.matching_runners ?? 0 }
 }
 
-interface Continuation {
-  run_id: string
-  session_id: string
-  prompt: string
-  timeout_seconds: number
-  traceparent: string | null
-}
+type Continued = 'run_id' | 'session_id' | 'timeout_seconds' | 'traceparent'
+type Continuation = Required<Pick<NewRun, Continued>> & { prompt: string }
 
 /**
  * The service itself goes on with a session: a resume like any other, with the scope that the

@@ -14,12 +14,21 @@ import {
   callbackRun,
   concernedSessions,
 } from '../queue/callback.ts'
-import { ACTIVE_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
+import { ACTIVE_STATUSES, type Timestamp } from '../queue/run.ts'
+import { addedChange, changeOf, type RunChange } from '../queue/run-change.ts'
 import type { DeliveredCallbacks } from '../queue/run-queue.ts'
 import { goOn } from './add.ts'
 import type { Connection, Database } from './database.ts'
 import { callbacks } from './schema.ts'
-import { orm, param, prepared, preparedChange, Statement, statusAmong } from './statements.ts'
+import {
+  type Moved,
+  orm,
+  param,
+  prepared,
+  preparedChange,
+  Statement,
+  statusAmong,
+} from './statements.ts'
 
 /**
  * In the guard of a statement that ends a run by itself: nobody is concerned, as most often, so that
@@ -82,7 +91,7 @@ export function createCallbacks(database: Database, matchTimeoutSeconds: number)
     on: Connection,
     parent_session_id: string,
     now: Timestamp,
-  ): Promise<Run[]> {
+  ): Promise<RunChange[]> {
     await lockParent.run(on, { parent_session_id })
     const taken = await take.all(on, { parent_session_id })
     // Rows come in any order.
@@ -90,49 +99,54 @@ export function createCallbacks(database: Database, matchTimeoutSeconds: number)
     const [first, ...more]: ChildOutcome[] = taken
     if (first === undefined) return []
     const run = callbackRun(parent_session_id, [first, ...more], now)
-    return [await goOn(on, { ...run, timeout_seconds: matchTimeoutSeconds }, now)]
+    const added = await goOn(on, { ...run, timeout_seconds: matchTimeoutSeconds }, now)
+    return [addedChange(added, 'service')]
   }
 
-  /** After runs changed, in the same transaction: whom that concerns is told. */
+  /**
+   * After runs changed, in the same transaction: whom that concerns is told.
+   * @returns what was added
+   */
   async function deliver(
     on: Connection,
     changed: readonly Changed[],
     now: Timestamp,
-  ): Promise<void> {
+  ): Promise<RunChange[]> {
     const session_ids = concernedSessions(changed)
-    if (session_ids.length === 0) return
+    if (session_ids.length === 0) return []
+    const told: RunChange[] = []
     for (const { parent_session_id } of await findWaiting.all(on, { session_ids })) {
-      await deliverTo(on, parent_session_id, now)
+      told.push(...(await deliverTo(on, parent_session_id, now)))
     }
+    return told
   }
 
   return {
     deliver,
 
     /** Changes runs, and tells whom that concerns. */
-    changing: <R extends Changed>(
+    changing: (
       now: Timestamp,
-      operation: (on: Connection) => Promise<R[]>,
-    ): Promise<R[]> =>
+      operation: (on: Connection) => Promise<Moved[]>,
+    ): Promise<RunChange[]> =>
       database.transaction(async (on) => {
         const changed = await operation(on)
-        await deliver(on, changed, now)
-        return changed
+        const told = await deliver(on, changed, now)
+        return [...changed.map(changeOf), ...told]
       }),
 
     /** Ends a run by a statement that has {@link concernsNobody} in its guard. */
-    async end(
-      ending: Statement<Run>,
+    async end<R extends Moved>(
+      ending: Statement<R>,
       values: { now: Timestamp } & Record<string, unknown>,
-    ): Promise<Run | undefined> {
+    ): Promise<{ run: R; told: RunChange[] } | undefined> {
       const end = (on: Connection, tells_parents: boolean) =>
         ending.get(on, { ...values, tells_parents })
       const alone = await database.run((on) => end(on, false))
-      if (alone) return alone
+      if (alone) return { run: alone, told: [] }
       return await database.transaction(async (on) => {
         const run = await end(on, true)
-        if (run) await deliver(on, [run], values.now)
-        return run
+        return run && { run, told: await deliver(on, [run], values.now) }
       })
     },
 
@@ -144,13 +158,14 @@ export function createCallbacks(database: Database, matchTimeoutSeconds: number)
       const looked = await database.run((on) =>
         lookAtWaiting.all(on, { after: after ?? '', limit }),
       )
-      const runs: Run[] = []
+      const changes: RunChange[] = []
       for (const { parent_session_id, is_busy } of looked) {
         if (is_busy) continue
-        runs.push(...(await database.transaction((on) => deliverTo(on, parent_session_id, now))))
+        const told = await database.transaction((on) => deliverTo(on, parent_session_id, now))
+        changes.push(...told)
       }
       const last = looked.at(-1)
-      return { runs, next: looked.length < limit ? null : (last?.parent_session_id ?? null) }
+      return { changes, next: looked.length < limit ? null : (last?.parent_session_id ?? null) }
     },
   }
 }

@@ -20,6 +20,7 @@ import { sql } from 'drizzle-orm'
 import { because } from '../queue/cause.ts'
 import type { QueueError } from '../queue/errors.ts'
 import { type ClaimedRun, isTerminal, type Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Claim } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Connection, Database } from './database.ts'
@@ -28,9 +29,10 @@ import { asCaller, type Refusal, refusalError } from './ownership.ts'
 import { runs } from './schema.ts'
 import {
   json,
+  movedColumns,
   orm,
   param,
-  preparedChange,
+  prepared,
   runFields,
   Statement,
   statusAmong,
@@ -61,14 +63,15 @@ const claims = new Statement<
     SELECT place, refused, held, (run).*, (run).parameters ->> 'prompt' AS prompt
     FROM claim(${param('asked')}, ${param('spare')})) AS claimed`)
 
-const release = preparedChange(
+const release = prepared(
   orm
     .update(runs)
     .set(released(because('claim_released', 'service')))
     .where(
       sql`run_id = ${param('run_id')} AND claim_token = ${param('claim_token')}
         AND ${statusAmong(TRANSITIONS.release.from)}`,
-    ),
+    )
+    .returning(movedColumns),
 )
 
 interface Asked {
@@ -124,8 +127,9 @@ export function createClaims(database: Database) {
       return []
     },
 
-    async release(run_id: string, claim_token: string, now: Timestamp): Promise<void> {
-      await database.run((on) => release.run(on, { run_id, claim_token, now }))
-    },
+    release: (run_id: string, claim_token: string, now: Timestamp): Promise<RunChange[]> =>
+      database.run(async (on) =>
+        (await release.all(on, { run_id, claim_token, now })).map(changeOf),
+      ),
   }
 }

@@ -18,7 +18,7 @@ import { ableFirst, wantedBy } from './matching.ts'
 import { findRunner } from './runners.ts'
 import { runs } from './schema.ts'
 import {
-  movedColumns,
+  numberedColumns,
   orm,
   param,
   prepared,
@@ -32,7 +32,7 @@ const LIMIT = sql.raw(String(INSIGHT_LIMIT))
 
 const find = prepared(
   orm
-    .select(movedColumns)
+    .select(numberedColumns)
     .from(runs)
     .where(sql`run_id = ${param('run_id')}`),
 )

@@ -12,7 +12,7 @@ import type { RunFilter, RunPage } from '../queue/run-queue.ts'
 import type { Connection, Database } from './database.ts'
 import { runs } from './schema.ts'
 import {
-  movedColumns,
+  numberedColumns,
   orm,
   param,
   prepared,
@@ -30,7 +30,7 @@ const afterCursor = sql`(created_at, seq) < (${param('cursor_created_at')}, ${pa
 const page = (guard: SQL) =>
   prepared(
     orm
-      .select(movedColumns)
+      .select(numberedColumns)
       .from(runs)
       .where(sql`${guard} AND ${afterCursor}`)
       .orderBy(desc(runs.created_at), desc(runs.seq))

@@ -23,8 +23,8 @@ export function createPoll({ registry, stops, claims }: Parts) {
     if (!asked) return { kind: 'not_registered' }
     const { has_stops, refused: _, ...runner } = asked
     if (runner.deregistered_at) {
-      const removed = await registry.remove(runner_id, now, because('runner_removed', 'service'))
-      return { kind: removed === null ? 'not_registered' : 'deregistered' }
+      const changes = await registry.remove(runner_id, now, because('runner_removed', 'service'))
+      return changes === null ? { kind: 'not_registered' } : { kind: 'deregistered', changes }
     }
     if (has_stops) {
       const taken = await stops.takeStops(runner_id, now, resendBefore)

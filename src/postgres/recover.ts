@@ -1,8 +1,15 @@
 /** Recovery at start, in bounded passes: each pass changes at most one batch of each kind. */
 import { type SQL, sql } from 'drizzle-orm'
 import { because } from '../queue/cause.ts'
-import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
+import {
+  ERRORS,
+  NOTHING_TO_RECOVER,
+  RECOVERY_BATCH,
+  type RecoveryMode,
+  type RecoveryPass,
+} from '../queue/recovery.ts'
 import type { Timestamp } from '../queue/run.ts'
+import { changeOf } from '../queue/run-change.ts'
 import type { RecoverOptions } from '../queue/run-queue.ts'
 import { addSeconds } from '../queue/time.ts'
 import type { Callbacks } from './callbacks.ts'
@@ -13,7 +20,6 @@ import { runs } from './schema.ts'
 import { movedColumns, moving, orm, param, prepared, seqAmong } from './statements.ts'
 
 const reason = because('recovered', 'service')
-const RECOVERY_BATCH = 500
 
 /** Taken for abandoned: since before the threshold, and its runner gives no sign of life. */
 const abandoned = (since: 'claimed_at' | 'started_at' | null) => sql`
@@ -73,31 +79,37 @@ const STATEMENTS = { stale: statementsOf(GUARDS.stale), all: statementsOf(GUARDS
 
 type Values = Record<string, unknown>
 
-/** One pass; nothing left when it changed fewer than {@link RECOVERY_BATCH} of each. */
 async function recoverBatch(
   on: Connection,
   callbacks: Callbacks,
   mode: 'stale' | 'all',
   given: Values & { now: Timestamp },
-): Promise<Recovered> {
+): Promise<RecoveryPass> {
   const { release, fail, stop } = STATEMENTS[mode]
   const released = await release.all(on, given)
   const failed = await fail.all(on, given)
   const stopped = await stop.all(on, given)
-  await callbacks.deliver(on, [...failed, ...stopped], given.now)
-  return { released: released.length, failed: failed.length, stopped: stopped.length }
+  const told = await callbacks.deliver(on, [...failed, ...stopped], given.now)
+  const counts = { released: released.length, failed: failed.length, stopped: stopped.length }
+  return {
+    ...counts,
+    changes: [...[...released, ...failed, ...stopped].map(changeOf), ...told],
+    more: Math.max(...Object.values(counts)) === RECOVERY_BATCH,
+  }
 }
 
 async function countAbandoned(
   on: Connection,
   mode: 'stale' | 'all',
   given: Values,
-): Promise<Recovered> {
+): Promise<RecoveryPass> {
   const { released, failed, stopped } = STATEMENTS[mode].count
   return {
     released: (await released.get(on, given))?.count ?? 0,
     failed: (await failed.get(on, given))?.count ?? 0,
     stopped: (await stopped.get(on, given))?.count ?? 0,
+    changes: [],
+    more: false,
   }
 }
 
@@ -106,9 +118,8 @@ export const createRecovery = (database: Database, callbacks: Callbacks) =>
     mode: RecoveryMode,
     options: RecoverOptions,
     now: Timestamp,
-  ): Promise<Recovered> {
-    const total: Recovered = { released: 0, failed: 0, stopped: 0 }
-    if (mode === 'none') return total
+  ): Promise<RecoveryPass> {
+    if (mode === 'none') return NOTHING_TO_RECOVER
     const given = {
       now,
       before: addSeconds(now, -options.thresholdSeconds),
@@ -116,11 +127,5 @@ export const createRecovery = (database: Database, callbacks: Callbacks) =>
       error: mode === 'stale' ? ERRORS.restartedStale : ERRORS.restartedAll,
     }
     if (options.dryRun) return await database.run((on) => countAbandoned(on, mode, given))
-    for (;;) {
-      const pass = await database.transaction((on) => recoverBatch(on, callbacks, mode, given))
-      total.released += pass.released
-      total.failed += pass.failed
-      total.stopped += pass.stopped
-      if (Math.max(...Object.values(pass)) < RECOVERY_BATCH) return total
-    }
+    return await database.transaction((on) => recoverBatch(on, callbacks, mode, given))
   }

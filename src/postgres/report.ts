@@ -1,10 +1,10 @@
 /** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
 import { eq, type SQL, sql } from 'drizzle-orm'
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core'
-import type { Changed } from '../queue/callback.ts'
 import { because } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { JsonValue, RunStatus, Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import { type Callbacks, concernsNobody } from './callbacks.ts'
@@ -12,7 +12,16 @@ import type { Connection, Database } from './database.ts'
 import { ended, failedAttempt } from './moves.ts'
 import { explainRefusal } from './ownership.ts'
 import { runners, runs } from './schema.ts'
-import { json, orm, param, prepared, Statement, statusAmong } from './statements.ts'
+import {
+  json,
+  type Moved,
+  movedColumns,
+  orm,
+  param,
+  prepared,
+  Statement,
+  statusAmong,
+} from './statements.ts'
 import { Together } from './together.ts'
 
 /** Statuses in which the report is no news: it was made before, or comes merely late. */
@@ -110,7 +119,7 @@ const reporting = (
   { from, set, session, event, concerns }: ReportKind,
   locked: 'SKIP LOCKED' | '',
 ) =>
-  new Statement<Changed & { run_id: string }>(
+  new Statement<Moved>(
     sql`
     WITH asked AS MATERIALIZED (
       SELECT * FROM json_to_recordset(${param('asked')}) AS (
@@ -133,16 +142,14 @@ const reporting = (
       .from(sql`held`)
       .where(sql`runs.seq = held.held_seq AND ${concerns}`)
       .returning({
-        ...{ seq: runs.seq, run_id: runs.run_id, session_id: runs.session_id },
-        ...{ parent_session_id: runs.parent_session_id, runner_id: runs.runner_id },
-        ...{ execution_mode: runs.execution_mode, status: runs.status },
+        ...movedColumns,
         session_seq: sql`held.session_seq`.as('session_seq'),
         session_word: sql`held.session_word`.as('session_word'),
         instant: sql`held.instant`.as('instant'),
       })},
     followed AS (${session})
     ${event ? sql`, told AS (${tell(event)})` : sql``}
-    SELECT run_id, session_id, parent_session_id, execution_mode, status FROM moved`,
+    SELECT * FROM moved`,
     { moves: true },
   )
 
@@ -203,15 +210,19 @@ export function createReports(database: Database, callbacks: Callbacks) {
       })
     const lane = new Together((batch: Asked[]) =>
       database.run(async (on) => {
-        const done = new Set((await moved(on, batch, false)).map(({ run_id }) => run_id))
-        return batch.map(({ run_id }) => done.has(run_id))
+        const changes = new Map(
+          (await moved(on, batch, false)).map((run) => [run.run_id, changeOf(run)]),
+        )
+        return batch.map(({ run_id }) => changes.get(run_id))
       }),
     )
-    return async (report: Asked): Promise<void> => {
-      if (await lane.ask(report)) return
+    return async (report: Asked): Promise<RunChange[]> => {
+      const change = await lane.ask(report)
+      if (change) return [change]
       // It was locked, and waits now; or it concerns others, who are told; or this tells what is wrong.
-      const done = await callbacks.changing(report.now, (on) => moved(on, [report], true))
-      if (done.length === 0) await database.run((on) => explain(on, report, kind))
+      const changes = await callbacks.changing(report.now, (on) => moved(on, [report], true))
+      if (changes.length === 0) await database.run((on) => explain(on, report, kind))
+      return changes
     }
   }
   const start = lane('start')

@@ -2,15 +2,16 @@
 import { and, asc, eq, sql } from 'drizzle-orm'
 import { because, type Reason } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
-import type { Run, Timestamp } from '../queue/run.ts'
-import type { LostRunner, Runners } from '../queue/runners.ts'
+import type { Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
+import type { Runners } from '../queue/runners.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { Caller } from '../queue/token.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
 import { asCaller, explainRefusal, isAllowed, isUsable, notYours } from './ownership.ts'
 import { runners } from './schema.ts'
-import { json, orm, param, prepared, preparedChange, textParam } from './statements.ts'
+import { json, type Moved, orm, param, prepared, preparedChange, textParam } from './statements.ts'
 import { loseRunner } from './sweep.ts'
 
 export const runnerColumns = {
@@ -131,7 +132,7 @@ export function createRegistry(database: Database, callbacks: Callbacks) {
     now: Timestamp,
     reason: Reason,
     caller?: Caller | null,
-  ): Promise<Run[] | null> {
+  ): Promise<Moved[] | null> {
     const removed = await remove.run(on, { runner_id, now, ...asCaller(caller) })
     if (removed > 0) return await loseRunner(on, runner_id, now, reason)
     await explainRefusal(on, runner_id, caller, now)
@@ -145,11 +146,12 @@ export function createRegistry(database: Database, callbacks: Callbacks) {
       now: Timestamp,
       reason: Reason,
       caller?: Caller | null,
-    ): Promise<Run[] | null> =>
+    ): Promise<RunChange[] | null> =>
       database.transaction(async (on) => {
         const changed = await removeWithRuns(on, runner_id, now, reason, caller)
-        if (changed) await callbacks.deliver(on, changed, now)
-        return changed
+        if (changed === null) return null
+        const told = await callbacks.deliver(on, changed, now)
+        return [...changed.map(changeOf), ...told]
       }),
   }
 }
@@ -220,15 +222,17 @@ export function createRunners({ database, callbacks, registry }: Parts): Runners
         const ahead = addSeconds(now, secondsBetween(silent_since, now))
         await bringBack.run(on, { now, ahead })
         const lost = because('runner_lost', 'service')
-        const removed: LostRunner[] = []
+        const runner_ids: string[] = []
+        const changed: Moved[] = []
         for (const { runner_id } of await silent.all(on, { silent_since, limit })) {
           const runs = await registry.removeWithRuns(on, runner_id, now, lost)
-          if (runs !== null) removed.push({ runner_id, runs })
+          if (runs === null) continue
+          runner_ids.push(runner_id)
+          changed.push(...runs)
         }
         // Once for all: parents may have been with one of these runners, and children with others.
-        const changed = removed.flatMap(({ runs }) => runs)
-        await callbacks.deliver(on, changed, now)
-        return removed
+        const told = await callbacks.deliver(on, changed, now)
+        return { runner_ids, changes: [...changed.map(changeOf), ...told] }
       }),
   }
 }

@@ -164,17 +164,18 @@ export function createSessions({ database, stops }: Parts): Sessions {
       const session = await find(session_id)
       const active = await database.run((on) => findActiveOfSession(on, session_id))
       if (active) {
-        const { outcome } = await stops.stop(active.run_id, now, caller)
-        return { session: await find(session_id), run_id: active.run_id, outcome }
+        const { outcome, changes } = await stops.stop(active.run_id, now, caller)
+        return { session: await find(session_id), run_id: active.run_id, outcome, changes }
       }
-      if (session.status === 'stopping') return { session, run_id: null, outcome: 'asked_before' }
+      if (session.status === 'stopping')
+        return { session, run_id: null, outcome: 'asked_before', changes: [] }
       if (['stopped', 'finished', 'failed'].includes(session.status)) {
-        return { session, run_id: null, outcome: 'ended' }
+        return { session, run_id: null, outcome: 'ended', changes: [] }
       }
       const stopped = await database.run((on) => stopIdle.get(on, { session_id, now }))
       if (!stopped) continue
       const outcome = stopped.status === 'stopping' ? 'requested' : 'cancelled'
-      return { session: stopped, run_id: null, outcome }
+      return { session: stopped, run_id: null, outcome, changes: [] }
     }
   }
 

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { fillPlaceholders, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { PgDialect } from 'drizzle-orm/pg-core'
-import type { Run, RunStatus } from '../queue/run.ts'
+import type { Changed } from '../queue/callback.ts'
+import type { RunStatus } from '../queue/run.ts'
+import type { RunChange } from '../queue/run-change.ts'
 import type { SessionStatus } from '../queue/session.ts'
 import type { Connection } from './database.ts'
 import * as schema from './schema.ts'
@@ -131,24 +133,42 @@ export const runColumns = {
   available_at: runs.available_at,
   timeout_at: runs.timeout_at,
 }
+/** … with its place in the order of adding. */
+export const numberedColumns = { ...runColumns, seq: runs.seq }
 const RUN_FIELDS = Object.keys(runColumns)
 
 /** The fields of a run, in a statement of one's own; `from` is the table or CTE that has them. */
 export const runFields = (from: string): SQL =>
   sql.raw(RUN_FIELDS.map((field) => `${from}.${field}`).join(', '))
 
-/** What an UPDATE of runs says for {@link moving}. */
-export const movedColumns = { ...runColumns, seq: runs.seq }
+/** What an UPDATE of runs says for {@link moving}: what it did, and what it concerns. */
+export const movedColumns = {
+  seq: runs.seq,
+  run_id: runs.run_id,
+  session_id: runs.session_id,
+  parent_session_id: runs.parent_session_id,
+  execution_mode: runs.execution_mode,
+  status: runs.status,
+  runner_id: runs.runner_id,
+  attempt: runs.attempt,
+  cause: runs.cause,
+  changed_by: runs.changed_by,
+}
+/** A run that was moved, and whom that concerns. */
+export type Moved = RunChange & Changed
 
 /**
  * A statement that moves runs, and in which other things follow: `update` is an UPDATE of runs that
  * returns {@link movedColumns}, which the others know as `moved`.
  * @returns the runs as they are then, oldest first
  */
-export function moving(update: SQLWrapper, following: Record<string, SQL> = {}): Statement<Run> {
+export function moving<R extends Moved = Moved>(
+  update: SQLWrapper,
+  following: Record<string, SQL> = {},
+): Statement<R> {
   const others = Object.entries(following).map(([name, one]) => sql`, ${sql.raw(name)} AS (${one})`)
-  return new Statement<Run>(
-    sql`WITH moved AS ${update}${sql.join(others)} SELECT ${runFields('moved')} FROM moved ORDER BY seq`,
+  return new Statement<R>(
+    sql`WITH moved AS ${update}${sql.join(others)} SELECT * FROM moved ORDER BY seq`,
     { moves: true },
   )
 }

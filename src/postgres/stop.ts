@@ -2,7 +2,8 @@
 import { eq, type SQL, sql } from 'drizzle-orm'
 import { type Cause, clientOf } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
-import { isTerminal, type Timestamp } from '../queue/run.ts'
+import { isTerminal, type Run, type Timestamp } from '../queue/run.ts'
+import { changeOf } from '../queue/run-change.ts'
 import type { Claim, StopOutcome } from '../queue/run-queue.ts'
 import type { Stops as TakenStops } from '../queue/runner.ts'
 import type { Caller } from '../queue/token.ts'
@@ -14,6 +15,7 @@ import { asCaller, explainRefusal, refusal, refusalError } from './ownership.ts'
 import { runnerColumns } from './runners.ts'
 import { runners, runs, type sessions } from './schema.ts'
 import {
+  type Moved,
   movedColumns,
   moving,
   orm,
@@ -30,7 +32,7 @@ const { cancel, request_stop } = TRANSITIONS
 const isCancelled = statusIn(cancel.from)
 const words = (status: string) => sql.raw(`'${status}'`)
 
-const stop = moving(
+const stop = moving<Run & Moved>(
   orm
     .update(runs)
     .set({
@@ -47,7 +49,7 @@ const stop = moving(
       sql`run_id = ${param('run_id')} AND ${statusAmong([...cancel.from, ...request_stop.from])}
         AND ${concernsNobody}`,
     )
-    .returning(movedColumns),
+    .returning({ ...runColumns, ...movedColumns }),
   { followed: sessionStatus },
 )
 
@@ -102,17 +104,19 @@ export type Stops = ReturnType<typeof createStops>
 
 export const createStops = (database: Database, callbacks: Callbacks) => ({
   async stop(run_id: string, now: Timestamp, caller?: Caller | null): Promise<StopOutcome> {
-    const run = await callbacks.end(stop, { run_id, now, changed_by: clientOf(caller) })
-    if (run) {
+    const ended = await callbacks.end(stop, { run_id, now, changed_by: clientOf(caller) })
+    if (ended) {
+      const { cause: _, changed_by: __, ...run } = ended.run
+      const changes = [changeOf(ended.run), ...ended.told]
       const cancelled = run.status === 'stopped'
       const session_status = cancelled ? 'stopped' : 'stopping'
-      return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status }
+      return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status, changes }
     }
     const found = await database.run((on) => find.get(on, { run_id }))
     if (!found) throw new QueueError('run_not_found', 'Run not found')
     const { session_status, ...unchanged } = found
     const outcome = isTerminal(unchanged.status) ? 'ended' : 'asked_before'
-    return { run: unchanged, outcome, session_status }
+    return { run: unchanged, outcome, session_status, changes: [] }
   },
 
   /** What concerns the runner itself, before any run. */

@@ -6,7 +6,8 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'
-import type { Run, Timestamp } from '../queue/run.ts'
+import type { Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
@@ -14,6 +15,7 @@ import { sessionStatus } from './follow.ts'
 import { ended, lostAttempt, reasonGiven, released } from './moves.ts'
 import { runs, sessions } from './schema.ts'
 import {
+  type Moved,
   movedColumns,
   moving,
   orm,
@@ -151,7 +153,7 @@ export async function loseRunner(
   runner_id: string,
   now: Timestamp,
   reason: Reason,
-): Promise<Run[]> {
+): Promise<Moved[]> {
   const values = { runner_id, now, error: ERRORS.runnerLost, ...reason }
   const changed = [
     ...(await releaseHeld.all(on, values)),
@@ -160,27 +162,34 @@ export async function loseRunner(
   ]
   await finishIdleSessions.run(on, values)
   await stopStoppingSessions.run(on, values)
-  return changed
+  // Whose they were, also where the run is nobody's now.
+  return changed.map((run) => ({ ...run, runner_id }))
 }
 
 export const createSweeps = (database: Database, callbacks: Callbacks) => ({
-  makeAvailable: (now: Timestamp, limit: number): Promise<Run[]> =>
-    database.run((on) => due.all(on, { now, limit })),
+  makeAvailable: (now: Timestamp, limit: number): Promise<RunChange[]> =>
+    database.run(async (on) => (await due.all(on, { now, limit })).map(changeOf)),
 
   nextAvailableAt: async (): Promise<Timestamp | null> =>
     (await database.run((on) => nextDue.get(on)))?.available_at ?? null,
 
-  failTimedOut: (now: Timestamp, limit: number): Promise<Run[]> =>
+  failTimedOut: (now: Timestamp, limit: number): Promise<RunChange[]> =>
     callbacks.changing(now, (on) => timedOut.all(on, { now, limit })),
 
-  releaseUnstarted: (claimed_before: Timestamp, now: Timestamp, limit: number): Promise<Run[]> =>
-    database.run((on) => unstarted.all(on, { claimed_before, now, limit })),
+  releaseUnstarted: (
+    claimed_before: Timestamp,
+    now: Timestamp,
+    limit: number,
+  ): Promise<RunChange[]> =>
+    database.run(async (on) =>
+      (await unstarted.all(on, { claimed_before, now, limit })).map(changeOf),
+    ),
 
   settleUnconfirmedStops: (
     requested_before: Timestamp,
     now: Timestamp,
     limit: number,
-  ): Promise<Run[]> =>
+  ): Promise<RunChange[]> =>
     callbacks.changing(now, async (on) => {
       const stopped = await unconfirmed.all(on, { requested_before, now, limit })
       await unconfirmedSessions.run(on, { requested_before, now, limit })

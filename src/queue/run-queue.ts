@@ -1,6 +1,7 @@
 import type { Demands } from './demands.ts'
-import type { Recovered, RecoveryMode } from './recovery.ts'
+import type { RecoveryMode, RecoveryPass } from './recovery.ts'
 import type { AddedRun, ClaimedRun, NewRun, Run, RunResult, RunStatus, Timestamp } from './run.ts'
+import type { RunChange } from './run-change.ts'
 import type { RunEventFilter, RunEventPage } from './run-event.ts'
 import type { Runner, Stops } from './runner.ts'
 import type { SessionStatus } from './session.ts'
@@ -36,7 +37,7 @@ export interface Claim {
  */
 export type PollOutcome =
   | { kind: 'not_registered' }
-  | { kind: 'deregistered' }
+  | { kind: 'deregistered'; changes: RunChange[] }
   | { kind: 'stops'; stops: Stops }
   | { kind: 'runs'; runs: ClaimedRun[] }
   | { kind: 'nothing'; runner: Runner }
@@ -76,6 +77,7 @@ export interface StopOutcome {
   /** `cancelled` before anybody took it, `requested` from its runner, `asked_before`, or `ended` already. */
   outcome: 'cancelled' | 'requested' | 'asked_before' | 'ended'
   session_status: SessionStatus
+  changes: RunChange[]
 }
 
 export interface RunFilter {
@@ -99,6 +101,9 @@ export interface RunPage {
  * remembered between calls, so any number of processes may call at once on one database.
  *
  * All may reject with QueueError `database_busy`, `database_full` or `database_unavailable`.
+ *
+ * Those that return {@link RunChange}s (`changes`) tell each change of a run that they made, the runs
+ * among them that parents got because their children ended (`added`, by the service).
  */
 export interface RunQueue {
   /**
@@ -130,7 +135,7 @@ export interface RunQueue {
   poll(claim: Claim, now: Timestamp, resendBefore: Timestamp): Promise<PollOutcome>
 
   /** Gives a claimed run back to the queue, if this claim still holds it. */
-  release(run_id: string, claim_token: string, now: Timestamp): Promise<void>
+  release(run_id: string, claim_token: string, now: Timestamp): Promise<RunChange[]>
 
   /**
    * The runner reports that it began: claimed → running, the session runs.
@@ -140,12 +145,12 @@ export interface RunQueue {
    *   run_wrong_status. So do `complete`, `fail` and `confirmStop`, for which a repetition of the
    *   runner's own report changes nothing and is no error.
    */
-  start(report: Report, now: Timestamp): Promise<void>
-  complete(completion: Completion, now: Timestamp): Promise<void>
+  start(report: Report, now: Timestamp): Promise<RunChange[]>
+  complete(completion: Completion, now: Timestamp): Promise<RunChange[]>
   /** The run fails, or is pending again while attempts are left, after the delay of its retry. */
-  fail(failure: Failure, now: Timestamp): Promise<void>
+  fail(failure: Failure, now: Timestamp): Promise<RunChange[]>
   /** The runner reports that the run was stopped, asked or not. */
-  confirmStop(report: Report, now: Timestamp): Promise<void>
+  confirmStop(report: Report, now: Timestamp): Promise<RunChange[]>
 
   /**
    * Asks for a stop: a pending run is stopped at once, a held one goes to `stopping` until its
@@ -197,19 +202,26 @@ export interface RunQueue {
    */
   events(run_id: string, filter: RunEventFilter): Promise<RunEventPage>
 
-  /** Puts in order what an earlier server left; see {@link RecoveryMode}. `dryRun` only counts. */
-  recover(mode: RecoveryMode, options: RecoverOptions, now: Timestamp): Promise<Recovered>
+  /**
+   * Puts in order what an earlier server left; see {@link RecoveryMode}. One pass, which is bounded: it
+   * is called again while there is `more`. `dryRun` only counts, all at once.
+   */
+  recover(mode: RecoveryMode, options: RecoverOptions, now: Timestamp): Promise<RecoveryPass>
 
-  /** Pending runs whose time has come are claimable. @returns at most `limit` of them. */
-  makeAvailable(now: Timestamp, limit: number): Promise<Run[]>
+  /** Pending runs whose time has come are claimable, at most `limit` of them. */
+  makeAvailable(now: Timestamp, limit: number): Promise<RunChange[]>
   /** When the next run becomes available; null where none waits for its time. */
   nextAvailableAt(): Promise<Timestamp | null>
-  /** Pending runs whose time for a match is over fail. @returns at most `limit` of them. */
-  failTimedOut(now: Timestamp, limit: number): Promise<Run[]>
+  /** Pending runs whose time for a match is over fail, at most `limit` of them. */
+  failTimedOut(now: Timestamp, limit: number): Promise<RunChange[]>
   /** Claims from before `claimedBefore` that were not reported started are pending again. */
-  releaseUnstarted(claimedBefore: Timestamp, now: Timestamp, limit: number): Promise<Run[]>
+  releaseUnstarted(claimedBefore: Timestamp, now: Timestamp, limit: number): Promise<RunChange[]>
   /** Stops from before `requestedBefore` that no runner confirmed are taken as done. */
-  settleUnconfirmedStops(requestedBefore: Timestamp, now: Timestamp, limit: number): Promise<Run[]>
+  settleUnconfirmedStops(
+    requestedBefore: Timestamp,
+    now: Timestamp,
+    limit: number,
+  ): Promise<RunChange[]>
 
   /**
    * Brings parents that have time what waits for them. Whatever ends a run here does so itself, in the
@@ -221,7 +233,7 @@ export interface RunQueue {
 }
 
 export interface DeliveredCallbacks {
-  runs: Run[]
+  changes: RunChange[]
   next: string | null
 }
 

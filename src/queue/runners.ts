@@ -1,4 +1,5 @@
-import type { Run, Timestamp } from './run.ts'
+import type { Timestamp } from './run.ts'
+import type { RunChange } from './run-change.ts'
 import type { NewRunner, Runner } from './runner.ts'
 import type { Caller } from './token.ts'
 
@@ -34,17 +35,17 @@ export interface Runners {
    * Removes a runner. Its claimed runs are pending again; its running ones fail, or are pending
    * again where their on_lost says so, and their sessions follow; a stop is taken as done; sessions
    * that were idle with it are finished.
-   * @returns the runs it held. @throws QueueError runner_not_found
+   * @returns what changed, the runs that parents got too. @throws QueueError runner_not_found
    */
-  remove(runner_id: string, now: Timestamp, caller?: Caller | null): Promise<Run[]>
+  remove(runner_id: string, now: Timestamp, caller?: Caller | null): Promise<RunChange[]>
   /**
    * Removes runners whose last heartbeat is not after `silentSince`. One that is as far ahead of
-   * `now` counts as of now: the clock was set back. @returns their ids.
+   * `now` counts as of now: the clock was set back.
    */
-  removeLost(silentSince: Timestamp, now: Timestamp, limit: number): Promise<LostRunner[]>
+  removeLost(silentSince: Timestamp, now: Timestamp, limit: number): Promise<LostRunners>
 }
 
-export interface LostRunner {
-  runner_id: string
-  runs: Run[]
+export interface LostRunners {
+  runner_ids: string[]
+  changes: RunChange[]
 }

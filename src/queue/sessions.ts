@@ -1,4 +1,5 @@
 import type { Timestamp } from './run.ts'
+import type { RunChange } from './run-change.ts'
 import type {
   Binding,
   NewSessionEvent,
@@ -29,6 +30,7 @@ export interface SessionStop {
   run_id: string | null
   /** `asked_before`, `ended`: nothing was changed. */
   outcome: 'cancelled' | 'requested' | 'asked_before' | 'ended'
+  changes: RunChange[]
 }
 
 /** The sessions. Where one is named that does not exist: QueueError `session_not_found`. */

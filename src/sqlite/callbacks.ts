@@ -11,7 +11,8 @@ import {
   callbackRun,
   concernedSessions,
 } from '../queue/callback.ts'
-import { ACTIVE_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
+import { ACTIVE_STATUSES, type Timestamp } from '../queue/run.ts'
+import { addedChange, type RunChange } from '../queue/run-change.ts'
 import type { Adding } from './add.ts'
 import type { Orm } from './database.ts'
 import { callbacks } from './schema.ts'
@@ -69,23 +70,26 @@ export function prepareCallbacks(orm: Orm, { goOn }: Pick<Adding, 'goOn'>) {
     .prepare()
 
   /** What waits for it becomes one run, if it has time. */
-  function deliverTo(parent_session_id: string, now: Timestamp): Run[] {
+  function deliverTo(parent_session_id: string, now: Timestamp): RunChange[] {
     const taken = take.all({ parent_session_id })
     // Rows come in any order.
     taken.sort((a, b) => a.callback_id - b.callback_id)
     const [first, ...more]: ChildOutcome[] = taken
     if (first === undefined) return []
     const run = goOn(callbackRun(parent_session_id, [first, ...more], now), now)
-    return run === null ? [] : [run]
+    return run === null ? [] : [addedChange(run, 'service')]
   }
 
   return {
-    /** After runs changed, in the same transaction: whom that concerns is told. */
-    deliver(changed: readonly Changed[], now: Timestamp): void {
+    /**
+     * After runs changed, in the same transaction: whom that concerns is told.
+     * @returns what was added
+     */
+    deliver(changed: readonly Changed[], now: Timestamp): RunChange[] {
       const session_ids = concernedSessions(changed)
-      if (session_ids.length === 0) return
+      if (session_ids.length === 0) return []
       const waiting = findWaiting.all({ session_ids: JSON.stringify(session_ids) })
-      for (const { parent_session_id } of waiting) deliverTo(parent_session_id, now)
+      return waiting.flatMap(({ parent_session_id }) => deliverTo(parent_session_id, now))
     },
 
     /** @returns whom something waits for, and who of them has time */

@@ -16,12 +16,13 @@
 import { asc, desc, sql } from 'drizzle-orm'
 import { because } from '../queue/cause.ts'
 import { type ClaimedRun, isTerminal, type Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import { CLAIM_LIMIT, type Claim } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Orm } from './database.ts'
 import { released } from './moves.ts'
 import { runs } from './schema.ts'
-import { atMost, claimedRunColumns, param, statusIn } from './statements.ts'
+import { atMost, claimedRunColumns, movedColumns, param, statusIn } from './statements.ts'
 
 /** INDEXED BY: a plan without this index would be wrong, so it fails loudly instead. */
 export const pendingRuns = sql.raw(
@@ -147,6 +148,7 @@ export function prepareClaims(orm: Orm) {
       sql`run_id = ${param('run_id')} AND claim_token = ${param('claim_token')}
         AND ${statusIn(TRANSITIONS.release.from)}`,
     )
+    .returning(movedColumns)
     .prepare()
 
   /** The answer of the first claim with this key was lost: what it claimed and still holds. */
@@ -170,8 +172,7 @@ export function prepareClaims(orm: Orm) {
       return claimed
     },
 
-    release(run_id: string, claim_token: string, now: Timestamp): void {
-      release.run({ run_id, claim_token, now })
-    },
+    release: (run_id: string, claim_token: string, now: Timestamp): RunChange[] =>
+      release.all({ run_id, claim_token, now }).map(changeOf),
   }
 }

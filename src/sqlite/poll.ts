@@ -18,8 +18,8 @@ export function createPoll({ registry, stops, claims }: Parts) {
     const asked = stops.askRunner(runner_id, resendBefore)
     if (!asked) return { kind: 'not_registered' }
     if (asked.deregistered_at) {
-      registry.remove(runner_id, now, because('runner_removed', 'service'))
-      return { kind: 'deregistered' }
+      const changes = registry.remove(runner_id, now, because('runner_removed', 'service'))
+      return { kind: 'deregistered', changes: changes ?? [] }
     }
     if (asked.has_stops) {
       return { kind: 'stops', stops: stops.takeStops(runner_id, now, resendBefore) }

@@ -1,8 +1,9 @@
 /** Recovery at start, in bounded passes: each pass changes at most one batch of each kind. */
 import { type SQL, sql } from 'drizzle-orm'
 import { because } from '../queue/cause.ts'
-import { ERRORS, type Recovered, type RecoveryMode } from '../queue/recovery.ts'
+import { ERRORS, RECOVERY_BATCH, type RecoveryMode, type RecoveryPass } from '../queue/recovery.ts'
 import type { Timestamp } from '../queue/run.ts'
+import { changeOf } from '../queue/run-change.ts'
 import type { RecoverOptions } from '../queue/run-queue.ts'
 import { addSeconds } from '../queue/time.ts'
 import type { Callbacks } from './callbacks.ts'
@@ -10,10 +11,9 @@ import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, lostAttempt, released } from './moves.ts'
 import { runs } from './schema.ts'
-import { atMost, param } from './statements.ts'
+import { atMost, movedColumns, param } from './statements.ts'
 
 const reason = because('recovered', 'service')
-export const RECOVERY_BATCH = 500
 
 /** Taken for abandoned: since before the threshold, and its runner gives no sign of life. */
 const abandoned = (since: 'claimed_at' | 'started_at' | null) => sql`
@@ -38,12 +38,6 @@ const GUARDS = {
 export function prepareRecovery(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const batch = (guard: SQL) =>
     sql`seq IN (SELECT seq FROM runs WHERE ${guard} ORDER BY created_at LIMIT ${atMost(RECOVERY_BATCH)})`
-  const moved = {
-    session_id: runs.session_id,
-    parent_session_id: runs.parent_session_id,
-    execution_mode: runs.execution_mode,
-    status: runs.status,
-  }
   const count = (guard: SQL) =>
     orm.select({ count: sql<number>`count(*)` }).from(runs).where(guard).prepare()
 
@@ -52,19 +46,19 @@ export function prepareRecovery(orm: Orm, follow: Follow, callbacks: Callbacks) 
       .update(runs)
       .set(released(reason))
       .where(batch(guards.released))
-      .returning(moved)
+      .returning(movedColumns)
       .prepare(),
     fail: orm
       .update(runs)
       .set(lostAttempt(reason))
       .where(batch(guards.failed))
-      .returning(moved)
+      .returning(movedColumns)
       .prepare(),
     stop: orm
       .update(runs)
       .set(ended('stopped', reason))
       .where(batch(guards.stopped))
-      .returning(moved)
+      .returning(movedColumns)
       .prepare(),
     count: {
       released: count(guards.released),
@@ -82,12 +76,11 @@ export function prepareRecovery(orm: Orm, follow: Follow, callbacks: Callbacks) 
   })
 
   return {
-    /** One pass; nothing left when it changed fewer than {@link RECOVERY_BATCH} of each. */
     recoverBatch(
       mode: Exclude<RecoveryMode, 'none'>,
       options: RecoverOptions,
       now: Timestamp,
-    ): Recovered {
+    ): RecoveryPass {
       const { release, fail, stop } = statements[mode]
       const given = values(mode, options, now)
       const releasedRuns = release.all(given)
@@ -97,11 +90,16 @@ export function prepareRecovery(orm: Orm, follow: Follow, callbacks: Callbacks) 
       for (const { session_id, status } of changed) {
         follow.setStatus(session_id, status as 'pending' | 'failed' | 'stopped', now)
       }
-      callbacks.deliver(changed, now)
-      return {
+      const told = callbacks.deliver(changed, now)
+      const counts = {
         released: releasedRuns.length,
         failed: failedRuns.length,
         stopped: stoppedRuns.length,
+      }
+      return {
+        ...counts,
+        changes: [...[...releasedRuns, ...changed].map(changeOf), ...told],
+        more: Math.max(...Object.values(counts)) === RECOVERY_BATCH,
       }
     },
 
@@ -109,13 +107,15 @@ export function prepareRecovery(orm: Orm, follow: Follow, callbacks: Callbacks) 
       mode: Exclude<RecoveryMode, 'none'>,
       options: RecoverOptions,
       now: Timestamp,
-    ): Recovered {
+    ): RecoveryPass {
       const { released, failed, stopped } = statements[mode].count
       const given = values(mode, options, now)
       return {
         released: released.get(given)?.count ?? 0,
         failed: failed.get(given)?.count ?? 0,
         stopped: stopped.get(given)?.count ?? 0,
+        changes: [],
+        more: false,
       }
     },
   }

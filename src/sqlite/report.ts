@@ -4,6 +4,7 @@ import type { Changed } from '../queue/callback.ts'
 import { because } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { RunStatus, Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import { type Callbacks, concernsCallbacks } from './callbacks.ts'
@@ -11,7 +12,7 @@ import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, failedAttempt } from './moves.ts'
 import { runners, runs } from './schema.ts'
-import { json, param, statusOneOf } from './statements.ts'
+import { json, movedColumns, param, statusOneOf } from './statements.ts'
 
 /** Statuses in which the report is no news: it was made before, or comes merely late. */
 const NO_NEWS = {
@@ -29,13 +30,7 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
       sql`(${param('claim_token')} IS NULL OR claim_token = ${param('claim_token')})`,
       statusOneOf(from),
     )
-  const moved = {
-    session_id: runs.session_id,
-    parent_session_id: runs.parent_session_id,
-    execution_mode: runs.execution_mode,
-    status: runs.status,
-  }
-  const movedToEnd = { ...moved, concerns_callbacks: concernsCallbacks }
+  const movedToEnd = { ...movedColumns, concerns_callbacks: concernsCallbacks }
 
   const start = orm
     .update(runs)
@@ -46,7 +41,7 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
       ...because('started', 'runner'),
     })
     .where(heldByReporter(TRANSITIONS.start.from))
-    .returning(moved)
+    .returning(movedColumns)
     .prepare()
   const complete = orm
     .update(runs)
@@ -83,9 +78,13 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
     .where(eq(runs.run_id, param('run_id')))
     .prepare()
 
-  /** What parents hear of it, when the session has followed. */
-  function tellParents(run: Changed & { concerns_callbacks: number }, now: Timestamp): void {
-    if (run.concerns_callbacks) callbacks.deliver([run], now)
+  /** When the session has followed, parents hear of it. @returns all that changed */
+  function tellParents(
+    run: Changed & RunChange & { concerns_callbacks: number },
+    now: Timestamp,
+  ): RunChange[] {
+    const told = run.concerns_callbacks ? callbacks.deliver([run], now) : []
+    return [changeOf(run), ...told]
   }
 
   /** Why the report moved nothing: throws, or returns where it is merely no news. */
@@ -117,11 +116,11 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
   }
 
   return {
-    start(report: Report, now: Timestamp): void {
+    start(report: Report, now: Timestamp): RunChange[] {
       const run = start.get({ now, ...report })
       if (!run) {
         explain(report, 'start')
-        return
+        return []
       }
       follow.setServed(run, report.runner_id, 'running', now)
       follow.addEvent({
@@ -131,14 +130,15 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
         timestamp: now,
         payload: {},
       })
+      return [changeOf(run)]
     },
 
-    complete(completion: Completion, now: Timestamp): void {
+    complete(completion: Completion, now: Timestamp): RunChange[] {
       const { run_id, runner_id, session_status } = completion
       const run = complete.get({ now, ...completion, result: json(completion.result) })
       if (!run) {
         explain(completion, 'complete')
-        return
+        return []
       }
       // Also who served it: the report of the start may have been lost.
       follow.setServed(run, runner_id, session_status, now)
@@ -149,27 +149,27 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
         timestamp: now,
         payload: { exit_code: 0, reason: 'completed' },
       })
-      tellParents(run, now)
+      return tellParents(run, now)
     },
 
-    fail(failure: Failure, now: Timestamp): void {
+    fail(failure: Failure, now: Timestamp): RunChange[] {
       const run = fail.get({ now, ...failure })
       if (!run) {
         explain(failure, 'fail')
-        return
+        return []
       }
       follow.setStatus(run.session_id, run.status === 'pending' ? 'pending' : 'failed', now)
-      tellParents(run, now)
+      return tellParents(run, now)
     },
 
-    confirmStop(report: Report, now: Timestamp): void {
+    confirmStop(report: Report, now: Timestamp): RunChange[] {
       const run = confirmStop.get({ now, ...report })
       if (!run) {
         explain(report, 'confirm_stop')
-        return
+        return []
       }
       follow.setStatus(run.session_id, 'stopped', now)
-      tellParents(run, now)
+      return tellParents(run, now)
     },
   }
 }

@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
-import type { Recovered } from '../queue/recovery.ts'
+import { NOTHING_TO_RECOVER } from '../queue/recovery.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import type { AddBounds, Claim, RunQueue } from '../queue/run-queue.ts'
 import type { Adding } from './add.ts'
@@ -19,7 +19,7 @@ import { later } from './moves.ts'
 import type { Ownership } from './ownership.ts'
 import type { PendingCount } from './pending-count.ts'
 import { createPoll } from './poll.ts'
-import { prepareRecovery, RECOVERY_BATCH } from './recover.ts'
+import { prepareRecovery } from './recover.ts'
 import { prepareReports } from './report.ts'
 import { prepareRunRate } from './run-rate.ts'
 import type { Registry } from './runners.ts'
@@ -160,17 +160,10 @@ export function createRunQueue(parts: Parts): RunQueue {
     list: async (filter) => lists.list(filter),
     events: async (run_id, filter) => history.ofRun(run_id, filter),
 
-    async recover(mode, options, now): Promise<Recovered> {
-      const total: Recovered = { released: 0, failed: 0, stopped: 0 }
-      if (mode === 'none') return total
+    async recover(mode, options, now) {
+      if (mode === 'none') return NOTHING_TO_RECOVER
       if (options.dryRun) return recovery.countAbandoned(mode, options, now)
-      for (;;) {
-        const pass = await lane.write(() => recovery.recoverBatch(mode, options, now))
-        total.released += pass.released
-        total.failed += pass.failed
-        total.stopped += pass.stopped
-        if (Math.max(...Object.values(pass)) < RECOVERY_BATCH) return total
-      }
+      return await lane.write(() => recovery.recoverBatch(mode, options, now))
     },
 
     makeAvailable: (now, limit) => lane.write(() => sweeps.makeAvailable(now, limit)),
@@ -183,11 +176,11 @@ export function createRunQueue(parts: Parts): RunQueue {
 
     async deliverCallbacks(after, now, limit) {
       const { due, next } = callbacks.look(after, limit)
-      if (due.length === 0) return { runs: [], next }
-      const delivered = await lane.write(() =>
+      if (due.length === 0) return { changes: [], next }
+      const changes = await lane.write(() =>
         due.flatMap((session_id) => callbacks.deliverTo(session_id, now)),
       )
-      return { runs: delivered, next }
+      return { changes, next }
     },
   }
 }

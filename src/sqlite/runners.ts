@@ -2,9 +2,10 @@
 import { asc, eq, sql } from 'drizzle-orm'
 import { because, type Reason } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
-import type { Run, Timestamp } from '../queue/run.ts'
+import type { Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Runner } from '../queue/runner.ts'
-import type { LostRunner, Runners } from '../queue/runners.ts'
+import type { LostRunners, Runners } from '../queue/runners.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { Caller } from '../queue/token.ts'
 import type { Callbacks } from './callbacks.ts'
@@ -13,7 +14,7 @@ import type { Orm } from './database.ts'
 import { isUsable, notYours, type Ownership } from './ownership.ts'
 import { runners } from './schema.ts'
 import { atMost, json, param } from './statements.ts'
-import type { Sweeps } from './sweep.ts'
+import type { Moved, Sweeps } from './sweep.ts'
 
 export const runnerColumns = {
   runner_id: runners.runner_id,
@@ -38,17 +39,16 @@ export function prepareRegistry(orm: Orm, sweeps: Sweeps, callbacks: Callbacks) 
   const remove = orm.delete(runners).where(isRunner).prepare()
 
   /** With what it held. @returns the runs that changed; null where it is not registered */
-  const removeWithRuns = (runner_id: string, now: Timestamp, reason: Reason): Run[] | null =>
+  const removeWithRuns = (runner_id: string, now: Timestamp, reason: Reason): Moved[] | null =>
     remove.run({ runner_id }).changes === 0 ? null : sweeps.loseRunner(runner_id, now, reason)
 
   return {
     get: (runner_id: string): Runner | null => get.get({ runner_id }) ?? null,
     removeWithRuns,
     /** … and whom that concerns is told. */
-    remove(runner_id: string, now: Timestamp, reason: Reason): Run[] | null {
+    remove(runner_id: string, now: Timestamp, reason: Reason): RunChange[] | null {
       const changed = removeWithRuns(runner_id, now, reason)
-      if (changed) callbacks.deliver(changed, now)
-      return changed
+      return changed && [...changed.map(changeOf), ...callbacks.deliver(changed, now)]
     },
   }
 }
@@ -190,20 +190,15 @@ export function createRunners({ orm, lane, callbacks, registry, ownership }: Par
       }),
 
     removeLost: (silent_since, now, limit) =>
-      lane.write((): LostRunner[] => {
+      lane.write((): LostRunners => {
         // No less than the time that makes a runner lost: servers' clocks differ a little.
         bringBack.run({ now, ahead: addSeconds(now, secondsBetween(silent_since, now)) })
         const lost = because('runner_lost', 'service')
-        const removed = silent.all({ silent_since, limit }).map(({ runner_id }) => ({
-          runner_id,
-          runs: registry.removeWithRuns(runner_id, now, lost) ?? [],
-        }))
+        const runner_ids = silent.all({ silent_since, limit }).map(({ runner_id }) => runner_id)
+        const changed = runner_ids.flatMap((id) => registry.removeWithRuns(id, now, lost) ?? [])
         // Once for all: parents may have been with one of these runners, and children with others.
-        callbacks.deliver(
-          removed.flatMap(({ runs }) => runs),
-          now,
-        )
-        return removed
+        const told = callbacks.deliver(changed, now)
+        return { runner_ids, changes: [...changed.map(changeOf), ...told] }
       }),
   }
 }

@@ -134,17 +134,18 @@ export function createSessions({ orm, lane, follow, stops, ownership }: Parts): 
     const session = existing(get.get({ session_id }))
     const active = activeOfSession(session_id)
     if (active) {
-      const { outcome } = stops.stop(active.run_id, now, caller)
+      const { outcome, changes } = stops.stop(active.run_id, now, caller)
       const stopped = existing(get.get({ session_id }))
-      return { session: stopped, run_id: active.run_id, outcome }
+      return { session: stopped, run_id: active.run_id, outcome, changes }
     }
-    if (session.status === 'stopping') return { session, run_id: null, outcome: 'asked_before' }
+    if (session.status === 'stopping')
+      return { session, run_id: null, outcome: 'asked_before', changes: [] }
     if (['stopped', 'finished', 'failed'].includes(session.status)) {
-      return { session, run_id: null, outcome: 'ended' }
+      return { session, run_id: null, outcome: 'ended', changes: [] }
     }
     const stopped = existing(stopIdle.get({ session_id, now }))
     const outcome = stopped.status === 'stopping' ? 'requested' : 'cancelled'
-    return { session: stopped, run_id: null, outcome }
+    return { session: stopped, run_id: null, outcome, changes: [] }
   }
 
   return {

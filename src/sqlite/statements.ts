@@ -63,6 +63,19 @@ export const runColumns = {
   timeout_at: runs.timeout_at,
 }
 
+/** What a statement that moves runs returns: what it did, and what it concerns. */
+export const movedColumns = {
+  run_id: runs.run_id,
+  session_id: runs.session_id,
+  parent_session_id: runs.parent_session_id,
+  execution_mode: runs.execution_mode,
+  status: runs.status,
+  runner_id: runs.runner_id,
+  attempt: runs.attempt,
+  cause: runs.cause,
+  changed_by: runs.changed_by,
+}
+
 /** The claim token comes along where the run is handed to its runner. */
 export const claimedRunColumns = {
   ...runColumns,

@@ -3,6 +3,7 @@ import { eq, sql } from 'drizzle-orm'
 import { type Cause, clientOf } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import { isTerminal, type Timestamp } from '../queue/run.ts'
+import { changeOf } from '../queue/run-change.ts'
 import type { StopOutcome } from '../queue/run-queue.ts'
 import type { Stops as TakenStops } from '../queue/runner.ts'
 import type { Caller } from '../queue/token.ts'
@@ -33,7 +34,7 @@ export function prepareStops(orm: Orm, follow: Follow, callbacks: Callbacks) {
       changed_by: param('changed_by'),
     })
     .where(sql`run_id = ${param('run_id')} AND ${statusIn([...cancel.from, ...request_stop.from])}`)
-    .returning(runColumns)
+    .returning({ ...runColumns, cause: runs.cause, changed_by: runs.changed_by })
     .prepare()
 
   const find = orm
@@ -68,18 +69,19 @@ export function prepareStops(orm: Orm, follow: Follow, callbacks: Callbacks) {
 
   return {
     stop(run_id: string, now: Timestamp, caller?: Caller | null): StopOutcome {
-      const run = stop.get({ run_id, now, changed_by: clientOf(caller) })
-      if (run) {
+      const stopped = stop.get({ run_id, now, changed_by: clientOf(caller) })
+      if (stopped) {
+        const { cause: _, changed_by: __, ...run } = stopped
         const cancelled = run.status === 'stopped'
         const session_status = cancelled ? 'stopped' : 'stopping'
         follow.setStatus(run.session_id, session_status, now)
-        callbacks.deliver([run], now)
-        return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status }
+        const changes = [changeOf(stopped), ...callbacks.deliver([run], now)]
+        return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status, changes }
       }
       const found = find.get({ run_id })
       if (!found) throw new QueueError('run_not_found', 'Run not found')
       const outcome = isTerminal(found.run.status) ? 'ended' : 'asked_before'
-      return { run: found.run, outcome, session_status: found.session_status }
+      return { run: found.run, outcome, session_status: found.session_status, changes: [] }
     },
 
     /** A read: polls ask often, and there is seldom anything. */

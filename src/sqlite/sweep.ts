@@ -4,20 +4,25 @@
  * processes may sweep at once.
  */
 import { type SQL, sql } from 'drizzle-orm'
+import type { Changed } from '../queue/callback.ts'
 import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'
-import type { Run, Timestamp } from '../queue/run.ts'
+import type { Timestamp } from '../queue/run.ts'
+import { changeOf, type RunChange } from '../queue/run-change.ts'
 import { TRANSITIONS } from '../queue/transitions.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Orm } from './database.ts'
 import type { Follow } from './follow.ts'
 import { ended, lostAttempt, reasonGiven, released } from './moves.ts'
 import { runs, sessions } from './schema.ts'
-import { atMost, param, runColumns, statusIn } from './statements.ts'
+import { atMost, movedColumns, param, statusIn } from './statements.ts'
 
 /** The guard, with the batch chosen by `order`, which an index gives. */
 const batch = (guard: SQL, order: SQL) =>
   sql`seq IN (SELECT seq FROM ${runs} WHERE ${guard} ORDER BY ${order} LIMIT ${atMost('limit')})`
+
+/** A run that was moved, and whom that concerns. */
+export type Moved = RunChange & Changed
 
 export type Sweeps = ReturnType<typeof prepareSweeps>
 
@@ -38,7 +43,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
         SELECT seq FROM ${waitingForTime} AND available_at <= ${param('now')}
         ORDER BY available_at LIMIT ${atMost('limit')})`,
     )
-    .returning(runColumns)
+    .returning(movedColumns)
     .prepare()
   const nextDue = orm
     .select({ available_at: sql<Timestamp>`available_at` })
@@ -60,7 +65,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
         WHERE ${statusIn(TRANSITIONS.time_out.from)} AND timeout_at <= ${param('now')}
         ORDER BY timeout_at LIMIT ${atMost('limit')})`,
     )
-    .returning(runColumns)
+    .returning(movedColumns)
     .prepare()
 
   const unstarted = orm
@@ -72,7 +77,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
         sql.raw('created_at'),
       ),
     )
-    .returning(runColumns)
+    .returning(movedColumns)
     .prepare()
 
   const unconfirmed = orm
@@ -84,7 +89,7 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
         sql.raw('created_at'),
       ),
     )
-    .returning(runColumns)
+    .returning(movedColumns)
     .prepare()
   // Sessions that no run stops any more: idle ones whose executor did not confirm.
   const unconfirmedSessions = orm
@@ -107,19 +112,19 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
     .update(runs)
     .set(released(reasonGiven))
     .where(sql`status = 'claimed' AND ${heldBy}`)
-    .returning(runColumns)
+    .returning(movedColumns)
     .prepare()
   const failHeld = orm
     .update(runs)
     .set(lostAttempt(reasonGiven))
     .where(sql`status = 'running' AND ${heldBy}`)
-    .returning(runColumns)
+    .returning(movedColumns)
     .prepare()
   const stopHeld = orm
     .update(runs)
     .set(ended('stopped', reasonGiven))
     .where(sql`status = 'stopping' AND ${heldBy}`)
-    .returning(runColumns)
+    .returning(movedColumns)
     .prepare()
   const endSessions = (from: 'idle' | 'stopping', to: 'finished' | 'stopped') =>
     orm
@@ -131,33 +136,36 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const stopStoppingSessions = endSessions('stopping', 'stopped')
 
   /** Sessions take the status of the run; a run that waits again makes its session wait. */
-  function followRuns(changed: Run[], now: Timestamp): Run[] {
+  function followRuns(changed: Moved[], now: Timestamp): void {
     for (const { session_id, status } of changed) {
       if (status === 'pending' || status === 'failed' || status === 'stopped') {
         follow.setStatus(session_id, status, now)
       }
     }
-    return changed
   }
 
-  function followAndTell(changed: Run[], now: Timestamp): Run[] {
+  function followAndTell(changed: Moved[], now: Timestamp): RunChange[] {
     followRuns(changed, now)
-    callbacks.deliver(changed, now)
-    return changed
+    return [...changed.map(changeOf), ...callbacks.deliver(changed, now)]
   }
 
   return {
-    makeAvailable: (now: Timestamp, limit: number): Run[] => due.all({ now, limit }),
+    makeAvailable: (now: Timestamp, limit: number): RunChange[] =>
+      due.all({ now, limit }).map(changeOf),
     nextAvailableAt: (): Timestamp | null => nextDue.get()?.available_at ?? null,
 
-    failTimedOut: (now: Timestamp, limit: number): Run[] =>
+    failTimedOut: (now: Timestamp, limit: number): RunChange[] =>
       followAndTell(timedOut.all({ now, limit }), now),
 
     /** The session of a claim that never started still waits: nothing to follow. */
-    releaseUnstarted: (claimed_before: Timestamp, now: Timestamp, limit: number): Run[] =>
-      unstarted.all({ claimed_before, now, limit }),
+    releaseUnstarted: (claimed_before: Timestamp, now: Timestamp, limit: number): RunChange[] =>
+      unstarted.all({ claimed_before, now, limit }).map(changeOf),
 
-    settleUnconfirmedStops(requested_before: Timestamp, now: Timestamp, limit: number): Run[] {
+    settleUnconfirmedStops(
+      requested_before: Timestamp,
+      now: Timestamp,
+      limit: number,
+    ): RunChange[] {
       const stopped = unconfirmed.all({ requested_before, now, limit })
       // Before parents are told: that may make one of these sessions wait again.
       unconfirmedSessions.run({ requested_before, now, limit })
@@ -165,13 +173,14 @@ export function prepareSweeps(orm: Orm, follow: Follow, callbacks: Callbacks) {
     },
 
     /** The runner is gone: what it held is settled. Who removes it tells parents. */
-    loseRunner(runner_id: string, now: Timestamp, reason: Reason): Run[] {
+    loseRunner(runner_id: string, now: Timestamp, reason: Reason): Moved[] {
       const values = { runner_id, now, error: ERRORS.runnerLost, ...reason }
       const changed = [...releaseHeld.all(values), ...failHeld.all(values), ...stopHeld.all(values)]
       followRuns(changed, now)
       finishIdleSessions.run(values)
       stopStoppingSessions.run(values)
-      return changed
+      // Whose they were, also where the run is nobody's now.
+      return changed.map((run) => ({ ...run, runner_id }))
     },
   }
 }

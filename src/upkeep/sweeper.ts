@@ -6,6 +6,7 @@
 import type { Config } from '../config.ts'
 import type { Engine } from '../queue/engine.ts'
 import type { Timestamp } from '../queue/run.ts'
+import type { RunChange } from '../queue/run-change.ts'
 import { addSeconds, secondsBetween } from '../queue/time.ts'
 import { foldAll } from './folding.ts'
 import { pause } from './pause.ts'
@@ -47,7 +48,9 @@ export interface SweeperOptions {
   now: () => Timestamp
   /** Milliseconds that pass evenly, also when `now` is set to another time. */
   elapsedMs: () => number
-  /** What a sweep changed, in words and facts. */
+  /** Each change of a run that a sweep made. */
+  onChanged: (changes: RunChange[]) => void
+  /** What else a sweep did, in words and facts. */
   onSwept: (what: string, facts: Record<string, unknown>) => void
   /** A pass failed: told once, not again until it went well or fails for another cause. */
   onError: (error: unknown) => void
@@ -116,47 +119,43 @@ export function startSweeper(options: SweeperOptions): Sweeper {
  * Runs whose time comes; until then it costs a read.
  * @returns in how many seconds the next one's comes; undefined where none waits
  */
-async function makeAvailable({
+export async function makeAvailable({
   engine,
   now,
-  onSwept,
+  onChanged,
 }: SweeperOptions): Promise<number | undefined> {
   const at = now()
   const next = await engine.runs.nextAvailableAt()
   if (next === null) return undefined
   if (next > at) return secondsBetween(at, next)
-  tell(onSwept, 'their time has come, available', await engine.runs.makeAvailable(at, BATCH))
+  onChanged(await engine.runs.makeAvailable(at, BATCH))
   return 0
 }
 
-async function sweepRuns(options: SweeperOptions, silenceCounts: boolean): Promise<void> {
-  const { engine, config, now, onSwept } = options
+export async function sweepRuns(options: SweeperOptions, silenceCounts: boolean): Promise<void> {
+  const { engine, config, now, onChanged } = options
+  const { runs } = engine
   const at = now()
-  tell(onSwept, 'no runner could take them in time', await engine.runs.failTimedOut(at, BATCH))
+  onChanged(await runs.failTimedOut(at, BATCH))
   if (silenceCounts) {
-    const claimedBefore = addSeconds(at, -config.claimTimeoutSeconds)
-    tell(
-      onSwept,
-      'claimed but not started, pending again',
-      await engine.runs.releaseUnstarted(claimedBefore, at, BATCH),
-    )
+    onChanged(await runs.releaseUnstarted(addSeconds(at, -config.claimTimeoutSeconds), at, BATCH))
     const requestedBefore = addSeconds(at, -STOP_CONFIRM_SECONDS)
-    tell(
-      onSwept,
-      'no runner confirmed the stop, taken as stopped',
-      await engine.runs.settleUnconfirmedStops(requestedBefore, at, BATCH),
-    )
+    onChanged(await runs.settleUnconfirmedStops(requestedBefore, at, BATCH))
   }
 }
 
 /** What plain SQL ended; all else tells parents itself. Mostly it costs a look at an empty table. */
-function deliveringCallbacks({ engine, now, onSwept }: SweeperOptions): () => Promise<void> {
+export function deliveringCallbacks({
+  engine,
+  now,
+  onChanged,
+}: SweeperOptions): () => Promise<void> {
   // Where to look next: if that is lost, the next pass begins anew.
   let after: string | null = null
   return async () => {
-    const { runs, next } = await engine.runs.deliverCallbacks(after, now(), PARENT_BATCH)
+    const { changes, next } = await engine.runs.deliverCallbacks(after, now(), PARENT_BATCH)
     after = next
-    tell(onSwept, 'children had ended, their parents are told', runs)
+    onChanged(changes)
   }
 }
 
@@ -170,24 +169,15 @@ export async function restSessionFeed({
   if (rests) onSwept('nobody follows sessions any more, their changes are not written down', {})
 }
 
-function tell(onSwept: SweeperOptions['onSwept'], what: string, runs: { run_id: string }[]): void {
-  if (runs.length > 0) onSwept(what, { run_ids: runs.map(({ run_id }) => run_id) })
-}
-
-async function sweepRunners(options: SweeperOptions): Promise<void> {
-  const { engine, config, now, onSwept } = options
+export async function sweepRunners(options: SweeperOptions): Promise<void> {
+  const { engine, config, now, onChanged, onSwept } = options
   const at = now()
   const silentSince = addSeconds(at, -config.removeThresholdSeconds)
-  for (const { runner_id, runs } of await engine.runners.removeLost(
-    silentSince,
-    at,
-    RUNNER_BATCH,
-  )) {
-    onSwept('runner gave no sign of life, removed', {
-      runner_id,
-      run_ids: runs.map(({ run_id }) => run_id),
-    })
+  const lost = await engine.runners.removeLost(silentSince, at, RUNNER_BATCH)
+  for (const runner_id of lost.runner_ids) {
+    onSwept('runner gave no sign of life, removed', { runner_id })
   }
+  onChanged(lost.changes)
 }
 
 /**

@@ -22,7 +22,9 @@ export function describeAvailable(setup: Setup): void {
       expect(await claim(runner)).toEqual([])
       clock.advance(0.001)
       const available = { ...run, available_at: null }
-      expect(await runs.makeAvailable(clock.now(), 10)).toEqual([available])
+      const { run_id } = run
+      const change = { run_id, status: 'pending', cause: 'became_available' }
+      expect(await runs.makeAvailable(clock.now(), 10)).toMatchObject([change])
       expect(await runNow(run)).toEqual(available)
       expect(await claim(runner)).toMatchObject([{ run_id: run.run_id, attempt: 1 }])
     })
@@ -61,10 +63,11 @@ export function describeAvailable(setup: Setup): void {
     })
 
     it('that nobody made available fails all the same when its time for a match is over', async () => {
-      const { add, runs, clock } = await setup()
-      await add({ demands, timeout_seconds: 5, available_at: clock.ahead(10) })
+      const { add, runs, runNow, clock } = await setup()
+      const run = await add({ demands, timeout_seconds: 5, available_at: clock.ahead(10) })
       const failed = await runs.failTimedOut(clock.advance(15), 10)
-      expect(failed).toMatchObject([{ status: 'failed', available_at: null }])
+      expect(failed).toMatchObject([{ run_id: run.run_id, status: 'failed' }])
+      expect((await runNow(run)).available_at).toBeNull()
       expect(await runs.makeAvailable(clock.now(), 10)).toEqual([])
     })
 

@@ -274,7 +274,10 @@ export function describeCallbacks(setup: Setup): void {
       const { session_id } = await add()
       await endChild(world, session_id)
       await sessions.delete(session_id)
-      expect(await runs.deliverCallbacks(null, clock.now(), 10)).toEqual({ runs: [], next: null })
+      expect(await runs.deliverCallbacks(null, clock.now(), 10)).toEqual({
+        changes: [],
+        next: null,
+      })
       await add({ session_id })
       await sessions.stop(session_id, clock.now())
       expect(await prompts(world, session_id)).toEqual([])
@@ -298,9 +301,9 @@ export function describeCallbacks(setup: Setup): void {
       for (const { session_id } of busy) await endChild(world, session_id)
       const ids = busy.map(({ session_id }) => session_id).sort()
       const first = await runs.deliverCallbacks(null, clock.now(), 2)
-      expect(first).toEqual({ runs: [], next: ids[1] })
+      expect(first).toEqual({ changes: [], next: ids[1] })
       const rest = await runs.deliverCallbacks(first.next, clock.now(), 2)
-      expect(rest).toEqual({ runs: [], next: null })
+      expect(rest).toEqual({ changes: [], next: null })
     })
 
     it('and ends just as its parent does is never forgotten, whoever is first', async () => {

@@ -65,7 +65,10 @@ class Truth {
         const { run_id, claim_token } = run
         const report = { run_id, claim_token, runner_id: runner.runner_id }
         known.claimed += 1
-        if (random.oneIn(4)) return await runs.release(run_id, claim_token, now)
+        if (random.oneIn(4)) {
+          await runs.release(run_id, claim_token, now)
+          return
+        }
         if (random.oneIn(2)) await runs.start(report, now)
         this.#held.push({ run, report })
         return

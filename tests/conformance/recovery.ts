@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ERRORS, type RecoveryMode } from '../../src/queue/recovery.ts'
 import { RUN_STATUSES, type RunStatus } from '../../src/queue/run.ts'
 import type { RecoverOptions } from '../../src/queue/run-queue.ts'
+import { recoverAll } from '../../src/upkeep/recovery.ts'
 import { aNewRun } from '../support/factories.ts'
 import type { Held, Setup, World } from './world.ts'
 
@@ -21,7 +22,7 @@ function recover(
   options: Partial<RecoverOptions> = {},
 ) {
   const usual = { thresholdSeconds: 300, aliveSince: clock.ago(120) }
-  return runs.recover(mode, { ...usual, ...options }, clock.now())
+  return recoverAll(runs, mode, { ...usual, ...options }, clock.now())
 }
 
 const statusesNow = async ({ runNow }: World, held: Record<RunStatus, Held>) =>

@@ -27,7 +27,10 @@ export function describeRemoval(setup: Setup): void {
         attempt: 0,
         timeout_at: clock.ahead(50),
       }
-      expect(removed).toEqual([pending])
+      const { run_id } = run
+      const { runner_id } = report
+      const change = { run_id, runner_id, status: 'pending', cause: 'runner_removed' }
+      expect(removed).toMatchObject([change])
       expect(await runNow(run)).toEqual(pending)
       expect((await sessionNow(run)).status).toBe('pending')
     })
@@ -36,7 +39,7 @@ export function describeRemoval(setup: Setup): void {
       const { bring, runners, runNow, sessionNow, clock } = await setup()
       const { run, report } = await bring('running')
       const removed = await runners.remove(report.runner_id, clock.advance(2))
-      expect(removed).toEqual([await runNow(run)])
+      expect(removed).toMatchObject([{ run_id: run.run_id, status: 'failed' }])
       expect(await runNow(run)).toMatchObject({
         status: 'failed',
         error: ERRORS.runnerLost,
@@ -120,10 +123,12 @@ export function describeRemoval(setup: Setup): void {
       const alive = await register()
       const silent = (now: string) => runners.removeLost(clock.ago(600), now, 10)
       clock.advance(-3600)
-      expect(await silent(clock.now())).toEqual([])
+      expect((await silent(clock.now())).runner_ids).toEqual([])
       clock.advance(600)
       await runners.heartbeat(alive.runner_id, clock.now())
-      expect(await silent(clock.now())).toMatchObject([{ runner_id: lost.runner_id }])
+      expect(await silent(clock.now())).toEqual({
+        ...{ runner_ids: [lost.runner_id], changes: [] },
+      })
     })
 
     it('takes a heartbeat of a server whose clock is a little ahead as it is', async () => {
@@ -142,7 +147,11 @@ export function describeRemoval(setup: Setup): void {
       const alive = await register()
       clock.advance(600)
       const lost = await runners.removeLost(clock.ago(600.001), clock.now(), 10)
-      expect(lost).toEqual([{ runner_id: report.runner_id, runs: [await runNow(run)] }])
+      const { runner_id } = report
+      const { run_id, session_id } = run
+      const change = { run_id, session_id, runner_id, status: 'failed', attempt: 1 }
+      const changes = [{ ...change, cause: 'runner_lost', changed_by: 'service' }]
+      expect(lost).toEqual({ runner_ids: [runner_id], changes })
       expect((await runNow(run)).error).toBe(ERRORS.runnerLost)
       expect(await runners.get(report.runner_id)).toBeNull()
       expect(await runners.get(alive.runner_id)).not.toBeNull()
@@ -152,7 +161,9 @@ export function describeRemoval(setup: Setup): void {
       const { register, runners, clock } = await setup()
       const { runner_id } = await register()
       await runners.heartbeat(runner_id, clock.advance(600))
-      expect(await runners.removeLost(clock.ago(599), clock.advance(1), 10)).toEqual([])
+      expect(await runners.removeLost(clock.ago(599), clock.advance(1), 10)).toMatchObject({
+        runner_ids: [],
+      })
     })
 
     it('removes at most as many as asked for, and each once', async () => {
@@ -160,7 +171,9 @@ export function describeRemoval(setup: Setup): void {
       for (let i = 0; i < 5; i++) await register()
       const now = clock.advance(600)
       const counts = []
-      for (let i = 0; i < 3; i++) counts.push((await runners.removeLost(now, now, 3)).length)
+      for (let i = 0; i < 3; i++) {
+        counts.push((await runners.removeLost(now, now, 3)).runner_ids.length)
+      }
       expect(counts).toEqual([3, 2, 0])
     })
 
@@ -172,7 +185,7 @@ export function describeRemoval(setup: Setup): void {
       const lost = await Promise.all(
         [runners, other.runners, runners].map((registry) => registry.removeLost(now, now, 4)),
       )
-      const ids = lost.flat().map(({ runner_id }) => runner_id)
+      const ids = lost.flatMap(({ runner_ids }) => runner_ids)
       expect(ids).toHaveLength(6)
       expect(new Set(ids).size).toBe(6)
     })

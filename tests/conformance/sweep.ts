@@ -18,7 +18,13 @@ export function describeSweep(setup: Setup): void {
       const patient = await add()
       clock.advance(10)
       const failed = { ...run, status: 'failed', error: ERRORS.noMatch, completed_at: clock.now() }
-      expect(await runs.failTimedOut(clock.now(), 10)).toEqual([failed])
+      const { run_id, session_id } = run
+      expect(await runs.failTimedOut(clock.now(), 10)).toEqual([
+        {
+          ...{ run_id, session_id, status: 'failed', runner_id: null, attempt: 0 },
+          ...{ cause: 'match_timed_out', changed_by: 'service' },
+        },
+      ])
       expect(await runNow(run)).toEqual(failed)
       expect((await sessionNow(run)).status).toBe('failed')
       expect((await runNow(longer)).status).toBe('pending')
@@ -74,19 +80,19 @@ export function describeSweep(setup: Setup): void {
         claimed_at: null,
         attempt: 0,
       }
-      expect(released).toEqual([pending])
+      expect(released).toMatchObject([{ run_id: run.run_id, status: 'pending', attempt: 0 }])
       expect(await runNow(run)).toEqual(pending)
       expect((await sessionNow(run)).status).toBe('pending')
       expect(await runNow(younger)).toEqual(younger)
     })
 
     it('renews the time for a match', async () => {
-      const { bring, runs, clock } = await setup()
+      const { bring, runs, runNow, clock } = await setup()
       const demands = { hostname: 'alpha', tags: [] }
-      await bring('claimed', { demands, timeout_seconds: 33 })
+      const { run } = await bring('claimed', { demands, timeout_seconds: 33 })
       clock.advance(60)
-      const released = await runs.releaseUnstarted(clock.ago(60), clock.now(), 10)
-      expect(released).toMatchObject([{ timeout_at: clock.ahead(33) }])
+      await runs.releaseUnstarted(clock.ago(60), clock.now(), 10)
+      expect(await runNow(run)).toMatchObject({ timeout_at: clock.ahead(33) })
     })
 
     it('fences the runner that never reported: its claim is gone', async () => {
@@ -123,7 +129,7 @@ export function describeSweep(setup: Setup): void {
       const { run: younger } = await bring('stopping')
       const settled = await runs.settleUnconfirmedStops(clock.ago(60), clock.now(), 10)
       const stopped = { ...run, status: 'stopped', completed_at: clock.now() }
-      expect(settled).toEqual([stopped])
+      expect(settled).toMatchObject([{ run_id: run.run_id, cause: 'stop_timed_out' }])
       expect(await runNow(run)).toEqual(stopped)
       expect((await sessionNow(run)).status).toBe('stopped')
       expect(await runNow(younger)).toEqual(younger)

@@ -7,7 +7,7 @@ import { refusal } from '../support/errors.ts'
 import type { Setup } from './world.ts'
 
 type Kind = 'start' | 'complete' | 'fail' | 'confirm_stop'
-type Send = (runs: RunQueue, report: Report, now: Timestamp) => Promise<void>
+type Send = (runs: RunQueue, report: Report, now: Timestamp) => Promise<unknown>
 
 const SEND: Record<Kind, Send> = {
   start: (runs, report, now) => runs.start(report, now),

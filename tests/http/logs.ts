@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { CAUSES } from '../../src/queue/cause.ts'
+import type { LiveRunEvent } from '../../src/queue/run-event.ts'
 import { aNewToken } from '../support/factories.ts'
+import { changeInEachWay } from './support/each-way.ts'
 import type { Service, Setup } from './support/service.ts'
 
 const INFO = 30
@@ -87,16 +90,47 @@ export function describeLogs(setup: Setup): void {
       await service.post(`/runs/${other.run_id}/stop`)
       await service.delete(`/runners/${runner_id}?self=true`)
       const request_id = expect.any(String)
+      const run = { request_id, run_id, session_id }
+      const by = { changed_by: 'client', attempt: 0 }
+      const at = { changed_by: 'runner', attempt: 1, runner_id }
+      const two = { ...run, run_id: other.run_id, session_id: other.session_id }
+      const cancelled = { status: 'stopped', cause: 'cancelled', ...by }
       expect(changesIn(service)).toEqual([
         { msg: 'runner registered', request_id, runner_id, hostname: 'alpha' },
-        { msg: 'run added', request_id, run_id, session_id },
-        { msg: 'run claimed', request_id, run_id, runner_id, attempt: 1 },
-        { msg: 'run started', request_id, run_id, runner_id },
-        { msg: 'run completed', request_id, run_id, runner_id },
-        { msg: 'run added', request_id, run_id: other.run_id, session_id: other.session_id },
-        { msg: 'run stopped, nobody had taken it', request_id, run_id: other.run_id },
+        { msg: 'run added', ...run, status: 'pending', cause: 'added', ...by },
+        { msg: 'run claimed', ...run, status: 'claimed', cause: 'claimed', ...at },
+        { msg: 'run started', ...run, status: 'running', cause: 'started', ...at },
+        { msg: 'run completed', ...run, status: 'completed', cause: 'completed', ...at },
+        { msg: 'run added', ...two, status: 'pending', cause: 'added', ...by },
+        { msg: 'run stopped, nobody had taken it', ...two, ...cancelled },
         { msg: 'runner removed', request_id, runner_id },
       ])
+    })
+
+    it('has one line for each change of a run, whoever made it', async () => {
+      const service = await setup()
+      await changeInEachWay(service)
+      const { engine, lines } = service
+      const events: LiveRunEvent[] = []
+      let page = await engine.runFeed.read('0')
+      for (; page.items.length > 0; page = await engine.runFeed.read(page.next)) {
+        events.push(...page.items.map(({ item }) => item))
+      }
+      const happened = events.map(
+        ({ run_id, session_id, to_status, cause, changed_by }) =>
+          `${run_id} ${session_id} ${to_status} ${cause} ${changed_by}`,
+      )
+      // What was deleted has no history any more.
+      const known = new Set<unknown>(events.map(({ run_id }) => run_id))
+      const changes = lines.filter(({ cause, run_id }) => cause && known.has(run_id))
+      const told = changes.map(
+        ({ run_id, session_id, status, cause, changed_by }) =>
+          `${run_id} ${session_id} ${status} ${cause} ${changed_by}`,
+      )
+      expect(told.sort()).toEqual(happened.sort())
+      // No route and no sweep changes demands.
+      const causes = new Set(CAUSES.filter((cause) => cause !== 'demands_changed'))
+      expect(new Set(events.map(({ cause }) => cause))).toEqual(causes)
     })
 
     it('never tells prompts, results, errors that runs ended with, or tokens', async () => {

@@ -76,18 +76,20 @@ it('two that deliver at once deliver once', async () => {
   const delivered = await Promise.all(
     engines.map(({ runs }) => runs.deliverCallbacks(null, now, 10)),
   )
-  expect(delivered.flatMap(({ runs }) => runs)).toHaveLength(1)
+  expect(delivered.flatMap(({ changes }) => changes)).toHaveLength(1)
   expect(await told()).toEqual([expect.stringContaining(child.session_id)])
 })
 
 it('what plain SQL ends is told by the next sweep, also where the other ended by itself', async () => {
   const { world, shell, parent, child, told } = await openFamily()
   await stopIn(shell, child)
-  expect(await world.runs.deliverCallbacks(null, world.clock.now(), 10)).toMatchObject({ runs: [] })
+  expect(await world.runs.deliverCallbacks(null, world.clock.now(), 10)).toMatchObject({
+    changes: [],
+  })
   await stopIn(shell, parent)
   expect(await told()).toEqual([])
-  const { runs } = await world.runs.deliverCallbacks(null, world.clock.now(), 10)
-  expect(runs).toMatchObject([{ session_id: parent.session_id, status: 'pending' }])
+  const { changes } = await world.runs.deliverCallbacks(null, world.clock.now(), 10)
+  expect(changes).toMatchObject([{ session_id: parent.session_id, status: 'pending' }])
   expect(await told()).toEqual([expect.stringContaining('Error: The run was stopped')])
 })
 

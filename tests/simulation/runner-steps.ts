@@ -4,7 +4,7 @@ import type { Report } from '../../src/queue/run-queue.ts'
 import type { Model } from './model.ts'
 import {
   HOSTS,
-  idsOf,
+  movedBy,
   RUNNERS,
   type Situation,
   type Step,
@@ -40,7 +40,7 @@ export function release(situation: Situation): Step | null {
   return {
     operation: 'release',
     given: { run_id, token },
-    onEngine: ({ runs }) => runs.release(run_id, token, now),
+    onEngine: async ({ runs }) => void (await runs.release(run_id, token, now)),
     onModel: (model) => model.giveBack(run_id, token, now),
   }
 }
@@ -65,19 +65,19 @@ export function report(situation: Situation, kind: Kind): Step | null {
   const step = { operation: kind, given: { ...given, error, session_status } }
   const sends = {
     start: {
-      onEngine: ({ runs }: Engine) => runs.start(given, now),
+      onEngine: async ({ runs }: Engine) => void (await runs.start(given, now)),
       onModel: (model: Model) => model.start(given, now),
     },
     complete: {
-      onEngine: ({ runs }: Engine) => runs.complete(end, now),
+      onEngine: async ({ runs }: Engine) => void (await runs.complete(end, now)),
       onModel: (model: Model) => model.complete(given, session_status, now),
     },
     fail: {
-      onEngine: ({ runs }: Engine) => runs.fail({ ...given, error }, now),
+      onEngine: async ({ runs }: Engine) => void (await runs.fail({ ...given, error }, now)),
       onModel: (model: Model) => model.fail(given, error, now),
     },
     confirmStop: {
-      onEngine: ({ runs }: Engine) => runs.confirmStop(given, now),
+      onEngine: async ({ runs }: Engine) => void (await runs.confirmStop(given, now)),
       onModel: (model: Model) => model.confirmStop(given, now),
     },
   }
@@ -139,7 +139,7 @@ export function removeRunner({ random, clock }: Situation): Step {
   return {
     operation: 'removeRunner',
     given: runner_id,
-    onEngine: async ({ runners }) => idsOf(await runners.remove(runner_id, now)),
+    onEngine: async ({ runners }) => movedBy(await runners.remove(runner_id, now)),
     onModel: (model) => model.remove(runner_id, now).sort(),
   }
 }

@@ -1,6 +1,7 @@
 /** What a step of the simulation is, and what it is chosen from. */
 import type { Demands } from '../../src/queue/demands.ts'
 import type { Engine } from '../../src/queue/engine.ts'
+import type { RunChange } from '../../src/queue/run-change.ts'
 import type { Clock } from '../support/clock.ts'
 import type { Model } from './model.ts'
 import type { Random } from './random.ts'
@@ -46,3 +47,7 @@ export function someRun({ model, random }: Situation): ModelRun | undefined {
 
 export const idsOf = (runs: { run_id: string }[]): string[] =>
   runs.map(({ run_id }) => run_id).sort()
+
+/** The runs that were there before: not those that parents got. */
+export const movedBy = (changes: RunChange[]): string[] =>
+  idsOf(changes.filter(({ cause }) => cause !== 'added'))

@@ -3,9 +3,10 @@ import type { Engine } from '../../src/queue/engine.ts'
 import { RECOVERY_MODES } from '../../src/queue/recovery.ts'
 import type { Timestamp } from '../../src/queue/run.ts'
 import { secondsBetween } from '../../src/queue/time.ts'
+import { recoverAll } from '../../src/upkeep/recovery.ts'
 import type { Model } from './model.ts'
 import * as time from './passing-time.ts'
-import { idsOf, type Situation, type Step } from './step.ts'
+import { idsOf, movedBy, type Situation, type Step } from './step.ts'
 
 /** More than there is: the bounds of sweeps have tests of their own. */
 const ALL = 1000
@@ -22,7 +23,7 @@ const SWEEPS: [string, number, Sweep, SweepOfModel][] = [
   [
     'failTimedOut',
     0,
-    async ({ runs }, _, now) => idsOf(await runs.failTimedOut(now, ALL)),
+    async ({ runs }, _, now) => movedBy(await runs.failTimedOut(now, ALL)),
     (model, _, now) => time.failTimedOut(model, now),
   ],
   [
@@ -34,20 +35,20 @@ const SWEEPS: [string, number, Sweep, SweepOfModel][] = [
   [
     'settleUnconfirmedStops',
     90,
-    async ({ runs }, before, now) => idsOf(await runs.settleUnconfirmedStops(before, now, ALL)),
+    async ({ runs }, before, now) => movedBy(await runs.settleUnconfirmedStops(before, now, ALL)),
     time.settleUnconfirmedStops,
   ],
   [
     'deliverCallbacks',
     0,
-    async ({ runs }, _, now) => idsOf((await runs.deliverCallbacks(null, now, ALL)).runs),
+    async ({ runs }, _, now) => idsOf((await runs.deliverCallbacks(null, now, ALL)).changes),
     (model, _, now) => model.tellAll(now),
   ],
   [
     'removeLost',
     600,
     async ({ runners }, before, now) =>
-      (await runners.removeLost(before, now, ALL)).map(({ runner_id }) => runner_id).sort(),
+      (await runners.removeLost(before, now, ALL)).runner_ids.sort(),
     time.removeLost,
   ],
 ]
@@ -86,7 +87,7 @@ export function recover({ random, clock }: Situation): Step {
   return {
     operation: 'recover',
     given: { mode, ...options },
-    onEngine: async ({ runs }) => Object.values(await runs.recover(mode, options, now)),
+    onEngine: async ({ runs }) => Object.values(await recoverAll(runs, mode, options, now)),
     onModel: (model) => time.recover(model, mode, options, now),
   }
 }

@@ -25,14 +25,16 @@ async function openFamily() {
 it('what plain SQL ends is told by the next sweep, once, also where the other ended by itself', async () => {
   const { world, parent, child, told, end } = await openFamily()
   end.run(child.run_id)
-  expect(await world.runs.deliverCallbacks(null, world.clock.now(), 10)).toMatchObject({ runs: [] })
+  expect(await world.runs.deliverCallbacks(null, world.clock.now(), 10)).toMatchObject({
+    changes: [],
+  })
   end.run(parent.run_id)
   expect(await told()).toEqual([])
   const other = await world.open()
   const delivered = await Promise.all(
     [world, other, world].map(({ runs }) => runs.deliverCallbacks(null, world.clock.now(), 10)),
   )
-  expect(delivered.flatMap(({ runs }) => runs)).toMatchObject([
+  expect(delivered.flatMap(({ changes }) => changes)).toMatchObject([
     { session_id: parent.session_id, status: 'pending' },
   ])
   expect(await told()).toEqual([expect.stringContaining('Error: by hand')])

@@ -49,6 +49,7 @@ async function sweeping(options: Partial<SweeperOptions> = {}): Promise<Swept> {
       looks += 1
       return elapsedMs
     },
+    onChanged: () => {},
     onSwept: (what) => swept.push(what),
     onError: (error) => errors.push(error),
     ...options,

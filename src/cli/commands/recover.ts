@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import { openEngine } from '../../engine.ts'
 import { RECOVERY_MODES, type RecoveryMode } from '../../queue/recovery.ts'
 import { addSeconds, timestamp } from '../../queue/time.ts'
+import { recoverAll } from '../../upkeep/recovery.ts'
 import type { Context } from '../context.ts'
 import { type DatabaseOptions, databaseOption, jsonOption, seconds } from '../options.ts'
 import { printJson } from '../output.ts'
@@ -43,7 +44,8 @@ database itself, with or without a server on it; a server does the same when it 
       })
       try {
         const now = timestamp(context.now())
-        const recovered = await engine.runs.recover(
+        const recovered = await recoverAll(
+          engine.runs,
           options.mode,
           {
             thresholdSeconds: options.threshold ?? config.recoveryThresholdSeconds,
