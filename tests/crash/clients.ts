@@ -48,7 +48,8 @@ export async function beClient({ notary, random, over, name }: ClientsOptions): 
   let made = 0
   const pick = <Item>(items: readonly Item[]): Item | undefined =>
     items[Math.floor(random() * items.length)]
-  const actions = [addOne, addOne, addOne, addMany, stopOne, retryOne, resumeOne, repeatOne]
+  const ofSessions = [resumeOne, childOne, childOne]
+  const actions = [addOne, addOne, addOne, addMany, stopOne, retryOne, repeatOne, ...ofSessions]
 
   while (!over.aborted) {
     await (pick(actions) ?? addOne)()
@@ -154,6 +155,13 @@ export async function beClient({ notary, random, over, name }: ClientsOptions): 
   async function resumeOne(): Promise<void> {
     const { session_id } = pick(known) ?? {}
     if (session_id) await add({ ...aRun(), type: 'resume_session', session_id })
+  }
+
+  /** Its end is told to its parent, which may be at work just then. */
+  async function childOne(): Promise<void> {
+    const { session_id } = pick(known) ?? {}
+    if (!session_id) return
+    await add({ ...aRun(), parent_session_id: session_id, execution_mode: 'async_callback' })
   }
 
   async function stopOne(): Promise<void> {

@@ -173,7 +173,8 @@ export class CrashRunner {
   }
 
   async #outcome({ parameters, claim_token, stop }: Held): Promise<[Reported, string | null]> {
-    const { prompt, plan, work_ms } = parameters
+    // What the service tells a parent has no plan.
+    const { prompt, plan, work_ms = 0 } = parameters
     await pause(plan === 'until_stopped' ? 3_600_000 : work_ms, stop.signal)
     if (stop.signal.aborted) return ['stopped', null]
     const fails =

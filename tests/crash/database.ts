@@ -1,7 +1,7 @@
 /** What a SQLite database itself says, read by the driver alone: none of the product's code comes between. */
 
 import type { Demands } from '../../src/queue/demands.ts'
-import type { RunStatus } from '../../src/queue/run.ts'
+import type { ExecutionMode, RunStatus } from '../../src/queue/run.ts'
 import type { SessionStatus } from '../../src/queue/session.ts'
 import { loadDriver } from '../../src/sqlite/driver.ts'
 
@@ -9,8 +9,11 @@ export interface Row {
   seq: number
   run_id: string
   session_id: string
+  parent_session_id: string | null
+  execution_mode: ExecutionMode
   prompt: string
-  plan: string
+  /** Null in what parents are told, which asks for nothing. */
+  plan: string | null
   delay_ms: number
   retry_delay_seconds: number | null
   priority: number
@@ -46,6 +49,8 @@ export interface Contents {
   rows: Row[]
   moves: Move[]
   sessions: SessionRow[]
+  /** The sessions of children whose ends are still to be told to their parents. */
+  untold: { child: string; parent: string }[]
   /** How often each run's completion was told to its session. */
   completions: Map<string, number>
   /** Null where nobody has asked for it: then it is not kept. */
@@ -68,8 +73,8 @@ export async function openReader(path: string): Promise<Reader> {
   const all = <T>(sql: string) => client.prepare<[], T>(sql).all()
   const read = client.transaction((whole: boolean): Contents => {
     const rows = all<Omit<Row, 'demands'> & { demands: string | null }>(
-      `SELECT seq, run_id, session_id, prompt, parameters ->> '$.plan' AS plan,
-         parameters ->> '$.delay_ms' AS delay_ms, retry_delay_seconds, priority, demands, status, runner_id, claim_token, idempotency_key, error, result ->> '$.text' AS result_text,
+      `SELECT seq, run_id, session_id, parent_session_id, execution_mode, prompt, parameters ->> '$.plan' AS plan,
+         coalesce(parameters ->> '$.delay_ms', 0) AS delay_ms, retry_delay_seconds, priority, demands, status, runner_id, claim_token, idempotency_key, error, result ->> '$.text' AS result_text,
          attempt, max_attempts, created_at, completed_at FROM runs ORDER BY seq`,
     )
     return {
@@ -79,6 +84,7 @@ export async function openReader(path: string): Promise<Reader> {
       })),
       moves: all('SELECT * FROM run_events ORDER BY event_id'),
       sessions: all('SELECT session_id, status FROM sessions'),
+      untold: all('SELECT child_session_id AS child, parent_session_id AS parent FROM callbacks'),
       completions: new Map(
         all<{ run_id: string; count: number }>(
           `SELECT run_id, count(*) AS count FROM session_events

@@ -13,6 +13,7 @@ export const FAULTS = {
   hastens: 'not_before',
   newest_first: 'order_kept',
   drops_results: 'legally_ended',
+  tells_parents_again: 'told_once',
 } as const satisfies Record<string, string>
 
 export type Fault = keyof typeof FAULTS

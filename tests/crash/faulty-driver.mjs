@@ -27,6 +27,8 @@ const REPLACEMENTS = {
     ],
   ],
   hastens: [[/available_at <= \?/, '(available_at <= ? OR true)']],
+  // What was told stays, and is told again.
+  tells_parents_again: [[/^delete from "callbacks"/, 'update "callbacks" set status = status']],
   drops_results: [[/"result" = \?/, '"result" = iif(? IS NULL, NULL, NULL)']],
 }
 

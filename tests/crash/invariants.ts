@@ -1,5 +1,6 @@
 /** All that must hold, whatever was killed. */
 import type { Invariant } from '../../src/load/invariants.ts'
+import { toldOnce } from './callback-invariants.ts'
 import {
   attemptsBounded,
   claimsRepeat,
@@ -22,6 +23,7 @@ const CHECKS = [
   notBefore,
   stopsHeard,
   legallyEnded,
+  toldOnce,
   orderKept,
   legalMoves,
   inStep,

@@ -7,14 +7,16 @@ const ATTEMPTS = 100
 const ATTEMPT_AGAIN_MS = 100
 
 const ROWS = `
-  SELECT seq::int, run_id, session_id, parameters ->> 'prompt' AS prompt, parameters ->> 'plan' AS plan,
-    (parameters ->> 'delay_ms')::int AS delay_ms, retry_delay_seconds, priority, demands, status,
+  SELECT seq::int, run_id, session_id, parent_session_id, execution_mode, parameters ->> 'prompt' AS prompt, parameters ->> 'plan' AS plan,
+    coalesce((parameters ->> 'delay_ms')::int, 0) AS delay_ms, retry_delay_seconds, priority, demands, status,
     runner_id, claim_token, idempotency_key, error, result ->> 'text' AS result_text, attempt,
     max_attempts, created_at, completed_at
   FROM runqueue.runs ORDER BY seq`
 const MOVES = `
   SELECT event_id::int, run_seq::int, at, from_status, to_status, runner_id
   FROM runqueue.run_events ORDER BY event_id`
+const UNTOLD = `
+  SELECT child_session_id AS child, parent_session_id AS parent FROM runqueue.callbacks`
 const COMPLETIONS = `
   SELECT run_id, count(*)::int AS count FROM runqueue.session_events
   WHERE event_type = 'run_completed' GROUP BY run_id`
@@ -54,6 +56,7 @@ export async function openPostgresReader(url: string): Promise<Reader> {
           rows: (await all(ROWS)) as Row[],
           moves: await all(MOVES),
           sessions: await all('SELECT session_id, status FROM runqueue.sessions'),
+          untold: await all(UNTOLD),
           completions: new Map((await all(COMPLETIONS)).map((row) => [row.run_id, row.count])),
           pendingCounter: (await all(PENDING))[0]?.pending ?? null,
           damage: whole ? (await all(STRAYS)).map(({ stray }) => stray) : [],
