@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
+export const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
 const DEADLINE_MS = 20_000
 
 export interface Outcome {
