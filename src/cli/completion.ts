@@ -14,9 +14,8 @@ interface Place {
 }
 
 export function completionScript(program: Command, shell: Shell): string {
-  const script = bashScript(placesOf(program, program.name()))
-  if (shell === 'bash') return script
-  return `#compdef runqueue\nautoload -U +X bashcompinit && bashcompinit\n${script}`
+  const offers = offersFunction(placesOf(program, program.name()))
+  return shell === 'bash' ? `${offers}${BASH}` : `#compdef runqueue\n${offers}${ZSH}`
 }
 
 function placesOf(command: Command, line: string): Place[] {
@@ -41,27 +40,45 @@ function placesOf(command: Command, line: string): Place[] {
 
 const flagsOf = ({ short, long }: Option): string[] => [short, long].filter((flag) => flag != null)
 
-function bashScript(places: Place[]): string {
+/**
+ * In words that bash and zsh both understand: sets `offers` to what may stand after the arguments that
+ * are its own. Leaves it empty where there is no saying.
+ */
+function offersFunction(places: Place[]): string {
   const commands = places.map(({ line }) => line).filter((line) => !line.includes(' -'))
-  return `_runqueue() {
-  local line=runqueue words='' word
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+  return `_runqueue_offers() {
+  local line=runqueue word=''
+  for word in "$@"; do
     case "$line $word" in
       *' --') return ;;
       ${commands.map((line) => `'${line}'`).join('|')}) line="$line $word" ;;
     esac
   done
-  word="\${COMP_WORDS[COMP_CWORD-1]}"
   case "$word" in -*) line="$line $word" ;; esac
-  _runqueue_words "$line" || _runqueue_words "\${line% -*}"
-  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  _runqueue_at "$line" || _runqueue_at "\${line% -*}"
 }
-_runqueue_words() {
+_runqueue_at() {
   case "$1" in
-${places.map(({ line, words: each }) => `    '${line}') words='${each.join(' ')}' ;;`).join('\n')}
+${places.map(({ line, words }) => `    '${line}') offers='${words.join(' ')}' ;;`).join('\n')}
     *) return 1 ;;
   esac
 }
-complete -o default -F _runqueue runqueue
 `
 }
+
+const BASH = `_runqueue() {
+  local offers=''
+  _runqueue_offers "\${COMP_WORDS[@]:1:COMP_CWORD-1}"
+  COMPREPLY=($(compgen -W "$offers" -- "\${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _runqueue runqueue
+`
+
+/** As a file in fpath it is the function itself when Tab is first pressed; with source it names one. */
+const ZSH = `_runqueue() {
+  local offers=''
+  _runqueue_offers "\${(@)words[2,CURRENT-1]}"
+  compadd -- \${=offers} || _default
+}
+if [[ $funcstack[1] == _runqueue ]]; then _runqueue; else compdef _runqueue runqueue; fi
+`
