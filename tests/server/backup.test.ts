@@ -217,6 +217,7 @@ describe('a backup', () => {
     if (milliseconds > 0) await sleep(milliseconds)
     interrupt.abort()
     await expect(made).rejects.toMatchObject({ name: 'BackupError' })
-    expect(readdirSync(folder)).toEqual(['queue.db'])
+    // The process that copied is killed, so the database may keep the log that it had open.
+    expect(readdirSync(folder).filter((name) => name.startsWith('copy.db'))).toEqual([])
   })
 })
