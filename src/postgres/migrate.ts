@@ -24,7 +24,7 @@ export async function migrate(client: pg.Client, place: string): Promise<void> {
   const migrations = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER })
   const newest = migrations.at(-1)?.folderMillis ?? 0
   if ((await lastApplied(client)) === newest) return
-  await refuseOld(client, place)
+  await refuseUnfit(client, place)
   await client.query('BEGIN; SET LOCAL statement_timeout = 0')
   try {
     await client.query(`SELECT pg_advisory_xact_lock(${MIGRATION_LOCK})`)
@@ -64,12 +64,17 @@ async function lastApplied(client: pg.Client): Promise<number> {
   }
 }
 
-async function refuseOld(client: pg.Client, place: string): Promise<void> {
+async function refuseUnfit(client: pg.Client, place: string): Promise<void> {
   const { rows } = await client.query(
-    "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS name",
+    "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS name, current_setting('server_encoding') AS encoding",
   )
-  if (rows[0]?.number >= OLDEST_VERSION) return
-  throw new DatabaseOpenError(
-    `${place} is on PostgreSQL ${rows[0]?.name}: version 14 or newer is needed.`,
-  )
+  const { number, name, encoding } = rows[0]
+  if (number < OLDEST_VERSION) {
+    throw new DatabaseOpenError(`${place} is on PostgreSQL ${name}: version 14 or newer is needed.`)
+  }
+  if (encoding !== 'UTF8') {
+    throw new DatabaseOpenError(
+      `${place} has the encoding ${encoding}, which does not hold every text. Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.`,
+    )
+  }
 }

@@ -22,13 +22,13 @@ export async function openClient(url: string, target: Target): Promise<pg.Client
   }
 }
 
-/** Any is enough to tell; the pooler may happen to give each its own. */
-const LOOKS = 3
+/** Any is enough to tell; a pooler that is busy may happen to give each the same as before. */
+const LOOKS = 5
 
 /**
  * A pooler such as PgBouncer that hands connections from one transaction to the next takes away what
  * is set on them: the schema, how to plan, who listens. It shows in the process at the other end, which
- * is not the one that was announced, and which two clients share.
+ * is not the one that was announced, and which two clients share or which changes under one of them.
  */
 async function refuseSharedConnections(
   client: pg.Client,
@@ -38,13 +38,14 @@ async function refuseSharedConnections(
   const processOf = async (on: pg.Client): Promise<number> =>
     (await on.query('SELECT pg_backend_pid() AS pid')).rows[0].pid
   const { processID: announced } = client as pg.Client & { processID: number }
-  if ((await processOf(client)) === announced) return
+  const first = await processOf(client)
+  if (first === announced) return
   const other = new pg.Client(config)
   other.on('error', () => {})
   try {
     await other.connect()
     for (let looks = 0; looks < LOOKS; looks++) {
-      if ((await processOf(client)) !== (await processOf(other))) continue
+      if ((await processOf(client)) === first && (await processOf(other)) !== first) continue
       throw new DatabaseOpenError(
         `${place} is behind a pooler that shares connections between transactions, which runqueue cannot use: it listens on its connections and sets what holds for them. Use a pool with pool_mode = session, or connect to PostgreSQL directly.`,
       )

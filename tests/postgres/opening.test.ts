@@ -14,10 +14,10 @@ async function refusal(url: string): Promise<string> {
   return (error as Error).message
 }
 
-async function emptyDatabase(name: string): Promise<pg.Client> {
+async function emptyDatabase(name: string, options = ''): Promise<pg.Client> {
   const admin = new pg.Client({ connectionString: inject('postgresUrl') })
   await admin.connect()
-  await admin.query(`CREATE DATABASE ${name}`)
+  await admin.query(`CREATE DATABASE ${name} ${options}`)
   onTestFinished(async () => {
     await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
     await admin.end()
@@ -45,6 +45,11 @@ it('one in which this user may create no schema', async () => {
   const url = new URL(urlOf('not_mine'))
   url.username = 'guest'
   expect(await refusal(url.href)).toMatch(/GRANT CREATE ON DATABASE/)
+})
+
+it('one whose encoding does not hold every text', async () => {
+  await emptyDatabase('narrow', "ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+  expect(await refusal(urlOf('narrow'))).toMatch(/LATIN1.*ENCODING 'UTF8'/)
 })
 
 it('one that a newer version wrote', async () => {

@@ -31,8 +31,14 @@ function messages(socket: Socket, hasStart: boolean, each: (message: Buffer) => 
   })
 }
 
-/** Gives each client a connection of its own, or all the same one, from one transaction to the next. */
-async function startPooler(url: string, mode: 'session' | 'transaction'): Promise<string> {
+/**
+ * Gives each client a connection of its own, or from one transaction to the next all the same one; or,
+ * as where many others are at it, each time the next of several.
+ */
+type Mode = 'session' | 'transaction' | 'busy'
+const BUSY_CONNECTIONS = 3
+
+async function startPooler(url: string, mode: Mode): Promise<string> {
   const { hostname, port } = new URL(url)
   const sockets = new Set<Socket>()
   onTestFinished(() => {
@@ -67,18 +73,21 @@ async function startPooler(url: string, mode: 'session' | 'transaction'): Promis
       send()
     }
   }
-  let shared: ReturnType<typeof open> | undefined
+  const shared: ReturnType<typeof open>[] = []
+  let turn = 0
   const pooler = createServer((client) => {
     sockets.add(client)
     let to: ReturnType<typeof open> | undefined
     messages(client, true, (message) => {
       if (to) {
+        if (mode === 'busy') to = shared[turn++ % BUSY_CONNECTIONS] ?? to
         // A client that leaves does not take the connection along.
         if (message[0] !== 0x58) to(client, message)
         return
       }
-      to = mode === 'transaction' && shared ? shared : open(message)
-      shared = to
+      to = (mode !== 'session' && shared[0]) || open(message)
+      shared.push(to)
+      while (mode === 'busy' && shared.length < BUSY_CONNECTIONS) shared.push(open(message))
       client.write(WELCOME)
     })
   }).listen(0, '127.0.0.1')
@@ -94,11 +103,17 @@ async function newDatabase(): Promise<string> {
   return fixture.opener.url
 }
 
-test('one that shares connections between transactions is refused at the start', async () => {
-  const url = await startPooler(await newDatabase(), 'transaction')
-  const error = await caught(openPostgresEngine({ url }))
-  expect(String(error)).toMatch(/shares connections between transactions.*pool_mode = session/)
-})
+test.each<[Mode, string]>([
+  ['transaction', 'the same one for all'],
+  ['busy', 'whichever is free'],
+])(
+  'one that shares connections between transactions is refused at the start: %s, %s',
+  async (mode) => {
+    const url = await startPooler(await newDatabase(), mode)
+    const error = await caught(openPostgresEngine({ url }))
+    expect(String(error)).toMatch(/shares connections between transactions.*pool_mode = session/)
+  },
+)
 
 test('one that gives each client its own is used', async () => {
   const url = await startPooler(await newDatabase(), 'session')
