@@ -106,6 +106,33 @@ test('each request is a span; a run takes its trace along, and reports link to i
   expect(JSON.stringify(spans)).not.toContain('secret')
 })
 
+test('unless told otherwise it sends protobuf', async () => {
+  const received: unknown[] = []
+  const server = createServer(async (request, answer) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const { url, headers } = request
+    received.push({ url, type: headers['content-type'], text: Buffer.concat(chunks).toString() })
+    answer.end()
+  })
+  onTestFinished(() => void server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', `http://127.0.0.1:${port}`)
+  vi.stubEnv('OTEL_BSP_SCHEDULE_DELAY', '20')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const { get } = apiOf((await startHere({})).url)
+  await get('/sessions')
+  await expect
+    .poll(() => received[0], { timeout: 10_000 })
+    .toMatchObject({
+      url: '/v1/traces',
+      type: 'application/x-protobuf',
+      text: expect.stringContaining('GET /sessions'),
+    })
+})
+
 test('a server says so where it is asked for traces that it cannot send', async () => {
   vi.stubEnv('OTEL_TRACES_EXPORTER', 'zipkin')
   onTestFinished(() => void vi.unstubAllEnvs())
