@@ -1,5 +1,5 @@
 /** Which runners could take a run: the claim's rule, asked from the side of the runners. */
-import { asc, desc, sql } from 'drizzle-orm'
+import { asc, desc, type SQL, sql } from 'drizzle-orm'
 import { DEMAND_PROPERTIES, type DemandProperty, type Demands } from '../queue/demands.ts'
 import { INSIGHT_LIMIT, MATCHING_RUNNERS_LIMIT } from '../queue/insight.ts'
 import type { NewRun, Timestamp } from '../queue/run.ts'
@@ -27,25 +27,35 @@ const offered = (property: DemandProperty) =>
 const mayHaveTags = sql`
   (instr(runners.tags, wanted.first_tag) > 0 OR instr(runners.tags, '\\') > 0)`
 
+const isOnline = (stale_before: SQL) => sql`
+  runners.last_heartbeat > ${stale_before} AND runners.deregistered_at IS NULL`
+
+/** Takes runs that demand no tag. */
+const takesUntagged = sql`NOT runners.require_matching_tags`
+
 /** Online, and offers what is demanded. */
 const isAble = sql`
-  runners.last_heartbeat > wanted.stale_before AND runners.deregistered_at IS NULL
+  ${isOnline(sql`wanted.stale_before`)}
   AND ${sql.join(DEMAND_PROPERTIES.map(offered), sql` AND `)}
   AND (wanted.tags = '[]' OR (${mayHaveTags} AND NOT EXISTS (
     SELECT 1 FROM json_each(wanted.tags) AS tag
     WHERE NOT EXISTS (SELECT 1 FROM json_each(runners.tags) AS own WHERE own.value = tag.value))))
-  AND (wanted.tags <> '[]' OR NOT runners.require_matching_tags)`
+  AND (wanted.tags <> '[]' OR ${takesUntagged})`
 
 export type Matching = ReturnType<typeof prepareMatching>
 
 export function prepareMatching(orm: Orm) {
-  const countAble = orm
-    .select({ count: sql<number>`count(*)` })
-    .from(
-      sql`(SELECT 1 FROM ${wanted} CROSS JOIN runners INDEXED BY idx_runners_heartbeat
-        WHERE ${isAble} LIMIT ${sql.raw(String(MATCHING_RUNNERS_LIMIT))})`,
-    )
-    .prepare()
+  const countUpToLimit = (those: SQL) =>
+    orm
+      .select({ count: sql<number>`count(*)` })
+      .from(sql`(SELECT 1 FROM ${those} LIMIT ${sql.raw(String(MATCHING_RUNNERS_LIMIT))})`)
+      .prepare()
+  const onlineFirst = sql`runners INDEXED BY idx_runners_heartbeat`
+  const countAble = countUpToLimit(sql`${wanted} CROSS JOIN ${onlineFirst} WHERE ${isAble}`)
+  /** Most runs demand nothing, which takes 4 µs to tell instead of 6. */
+  const countUndemanding = countUpToLimit(
+    sql`${onlineFirst} WHERE ${isOnline(sql`${param('stale_before')}`)} AND ${takesUntagged}`,
+  )
   const ableFirst = orm
     .select(runnerColumns)
     .from(runners)
@@ -70,9 +80,13 @@ export function prepareMatching(orm: Orm) {
         const key = JSON.stringify(demands)
         const known = counts.get(key)
         if (known !== undefined) return known
-        const found = countAble.get({ ...wantedBy(demands), stale_before })?.count ?? 0
-        counts.set(key, found)
-        return found
+        const found =
+          demands === null
+            ? countUndemanding.get({ stale_before })
+            : countAble.get({ ...wantedBy(demands), stale_before })
+        const count = found?.count ?? 0
+        counts.set(key, count)
+        return count
       }
 
       return {
