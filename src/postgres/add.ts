@@ -1,24 +1,31 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
-import { desc, eq, sql } from 'drizzle-orm'
-import { clientOf } from '../queue/cause.ts'
-import { canonicalDemands } from '../queue/demands.ts'
+import { eq, sql } from 'drizzle-orm'
 import { QueueError } from '../queue/errors.ts'
-import { newRow, timeoutSeconds } from '../queue/new-row.ts'
+import { newRow } from '../queue/new-row.ts'
 import {
   ACTIVE_STATUSES,
   type AddedRun,
-  type JsonObject,
   type NewRun,
   type Run,
   type Timestamp,
 } from '../queue/run.ts'
-import { type AddBounds, PARENT_DEPTH_LIMIT } from '../queue/run-queue.ts'
-import { rankRunners, unmatchable } from '../queue/runner-match.ts'
+import type { AddBounds } from '../queue/run-queue.ts'
+import {
+  childOf,
+  findScope,
+  findSession,
+  refuseUnmatchable,
+  refuseWhenFull,
+  repeated,
+  resumed,
+} from './add-rules.ts'
+import { type Asked, addTogether, leadingGroup, standsAlone } from './add-together.ts'
 import type { Connection, Database } from './database.ts'
-import { ableFirst, countMatching, matchingCount, wantedBy } from './matching.ts'
-import { countPending, keepPendingCount, lockPendingBound } from './pending-count.ts'
+import { matchingCount } from './matching.ts'
+import { keepPendingCount, lockPendingBound } from './pending-count.ts'
 import { takeRuns } from './run-rate.ts'
-import { runs, sessions } from './schema.ts'
+import { NEW_COLUMNS, valuesOf } from './run-values.ts'
+import { runs } from './schema.ts'
 import {
   json,
   orm,
@@ -27,53 +34,11 @@ import {
   preparedChange,
   runColumns,
   Statement,
-  sessionColumns,
   statusAmong,
   textParam,
 } from './statements.ts'
+import { Together } from './together.ts'
 
-const findSession = prepared(
-  orm
-    .select({ ...sessionColumns, executor_type: sessions.executor_type })
-    .from(sessions)
-    .where(eq(sessions.session_id, param('session_id'))),
-)
-const findByIdempotencyKey = prepared(
-  orm
-    .select({ ...runColumns, idempotency_fingerprint: runs.idempotency_fingerprint })
-    .from(runs)
-    .where(eq(runs.idempotency_key, param('key'))),
-)
-const findScope = prepared(
-  orm
-    .select({ scope: runs.scope })
-    .from(runs)
-    .where(eq(runs.session_id, param('session_id')))
-    .orderBy(desc(runs.created_at), desc(runs.seq))
-    .limit(1),
-)
-
-// UNION drops what was met before, so that a circle ends; so does the limit.
-const countAncestors = new Statement<{ count: number }>(sql`
-  WITH RECURSIVE ancestors(session_id) AS (
-    SELECT session_id FROM sessions WHERE session_id = ${param('session_id')}
-    UNION
-    SELECT parent.session_id
-    FROM ancestors
-    JOIN sessions AS child ON child.session_id = ancestors.session_id
-    JOIN sessions AS parent ON parent.session_id = child.parent_session_id)
-  SELECT count(*) FROM (
-    SELECT 1 FROM ancestors LIMIT ${sql.raw(String(PARENT_DEPTH_LIMIT + 1))}) AS counted`)
-
-/** The columns of a new run, with their types: a SELECT does not tell its parameters any. */
-const NEW_COLUMNS = {
-  ...{ run_id: 'text', session_id: 'text', type: 'text', agent_name: 'text', parameters: 'json' },
-  ...{ scope: 'json', project_dir: 'text', parent_session_id: 'text', execution_mode: 'text' },
-  ...{ demands: 'jsonb', priority: 'int', max_attempts: 'int', retry_delay_seconds: 'float8' },
-  ...{ on_lost: 'text', idempotency_key: 'text', idempotency_fingerprint: 'text' },
-  ...{ created_at: 'text', available_at: 'text', timeout_at: 'text', timeout_seconds: 'float8' },
-  ...{ updated_at: 'text', changed_by: 'text', traceparent: 'text' },
-}
 const insertRun = sql`
   INSERT INTO runs (${sql.raw(Object.keys(NEW_COLUMNS).join(', '))}, cause)
   SELECT ${sql.join(
@@ -84,7 +49,7 @@ const insertRun = sql`
 type Inserted = { matching_runners: number }
 /** How many could take it; where none could, a run that asked for that is not added. */
 const matching = sql`
-  matching AS MATERIALIZED (${matchingCount}),
+  matching AS MATERIALIZED (${matchingCount()}),
   wanted AS (
     SELECT 1 FROM matching WHERE count > 0 OR NOT ${param('reject_if_unmatchable')}::boolean)`
 const returning = sql`RETURNING (SELECT count FROM matching) AS matching_runners`
@@ -134,76 +99,6 @@ const findEnded = prepared(
     .where(eq(runs.run_id, param('run_id'))),
 )
 
-async function repeated(
-  on: Connection,
-  run: NewRun,
-  { stale_before = '' }: AddBounds,
-): Promise<AddedRun | null> {
-  if (!run.idempotency) return null
-  const found = await findByIdempotencyKey.get(on, { key: run.idempotency.key })
-  if (!found) return null
-  const { idempotency_fingerprint, ...first } = found
-  if (idempotency_fingerprint === run.idempotency.fingerprint) {
-    const matching = await countMatching.get(on, wantedBy(first.demands, stale_before))
-    return { run: first, created: false, matching_runners: matching?.count ?? 0 }
-  }
-  throw new QueueError(
-    'idempotency_conflict',
-    `Idempotency key '${run.idempotency.key}' was used for another request (run ${first.run_id})`,
-  )
-}
-
-async function refuseWhenFull(on: Connection, { max_pending }: AddBounds): Promise<void> {
-  if (max_pending === null) return
-  const pending = await countPending(on)
-  if (pending < max_pending) return
-  throw new QueueError(
-    'queue_full',
-    `The queue is full: ${pending} runs are pending, and at most ${max_pending} may be`,
-  )
-}
-
-async function refuseParent(on: Connection, session_id: string): Promise<void> {
-  const ancestors = (await countAncestors.get(on, { session_id }))?.count ?? 0
-  if (ancestors === 0) {
-    throw new QueueError('parent_not_found', `Parent session '${session_id}' not found`)
-  }
-  if (ancestors <= PARENT_DEPTH_LIMIT) return
-  throw new QueueError(
-    'parent_too_deep',
-    `Parent session '${session_id}' has ${PARENT_DEPTH_LIMIT} ancestors or more: a run may have ${PARENT_DEPTH_LIMIT} at most`,
-  )
-}
-
-/** What a child takes over from its parent: its tools see what the parent's see; own keys win. */
-async function childOf(on: Connection, session_id: string, run: NewRun): Promise<NewRun> {
-  await refuseParent(on, session_id)
-  const inherited: JsonObject | null = (await findScope.get(on, { session_id }))?.scope ?? null
-  return inherited === null ? run : { ...run, scope: { ...inherited, ...run.scope } }
-}
-
-/** Nobody could take it; in words. */
-async function refuseUnmatchable(on: Connection, row: Run, bounds: AddBounds): Promise<never> {
-  const { demands, created_at } = row
-  const { stale_before = '' } = bounds
-  const runners = await ableFirst.all(on, wantedBy(demands, stale_before))
-  throw unmatchable(demands, rankRunners(runners, demands, stale_before), created_at)
-}
-
-/** What a run takes over from the session that it resumes. */
-async function resumed(on: Connection, run: NewRun): Promise<NewRun> {
-  const session = await findSession.get(on, { session_id: run.session_id })
-  if (!session) throw new QueueError('session_not_found', `Session '${run.session_id}' not found`)
-  const { hostname, executor_profile, executor_type } = session
-  const bound = hostname === null ? null : { hostname, executor_profile, executor_type }
-  return {
-    ...run,
-    agent_name: run.agent_name ?? session.agent_name,
-    project_dir: run.project_dir ?? session.project_dir,
-    demands: canonicalDemands(bound, run.demands),
-  }
-}
-
 async function add(
   on: Connection,
   given: NewRun,
@@ -230,19 +125,12 @@ async function add(
   throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
 }
 
-const stored = (row: Run, run: NewRun, { stale_before = '', caller }: AddBounds) => ({
-  ...row,
-  stale_before,
-  reject_if_unmatchable: run.reject_if_unmatchable ?? false,
+const stored = (row: Run, run: NewRun, bounds: AddBounds) => ({
+  ...valuesOf(row, run, bounds),
+  stale_before: bounds.stale_before ?? '',
   parameters: json(row.parameters),
   scope: json(row.scope),
   demands: json(row.demands),
-  timeout_seconds: row.timeout_at === null ? null : timeoutSeconds(run),
-  traceparent: run.traceparent ?? null,
-  idempotency_key: run.idempotency?.key ?? null,
-  idempotency_fingerprint: run.idempotency?.fingerprint ?? null,
-  updated_at: row.created_at,
-  changed_by: clientOf(caller),
 })
 
 async function retry(
@@ -314,28 +202,20 @@ export function createAdd(database: Database) {
       return await operation(on)
     })
   }
+  const together = new Together((batch: Asked[]) => database.run((on) => addTogether(on, batch)))
 
   return {
-    add(run: NewRun, now: Timestamp, bounds = UNBOUNDED): Promise<AddedRun> {
-      const operation = (on: Connection) => add(on, run, now, bounds)
-      // A single statement writes, so without bounds it needs no transaction around it.
+    async add(run: NewRun, now: Timestamp, bounds = UNBOUNDED): Promise<AddedRun> {
       const isFree = bounds.max_pending === null && !bounds.rate
-      return isFree ? database.run(operation) : bounded(bounds, 1, now, operation)
+      if (!isFree) return await bounded(bounds, 1, now, (on) => add(on, run, now, bounds))
+      const asked = { run, now, bounds }
+      const added = standsAlone(run) ? await together.ask(asked) : null
+      // A single statement writes, so without bounds it needs no transaction around it.
+      return added ?? (await database.run((on) => add(on, run, now, bounds)))
     },
 
     addMany: (newRuns: NewRun[], now: Timestamp, bounds = UNBOUNDED): Promise<AddedRun[]> =>
-      bounded(bounds, newRuns.length, now, async (on) => {
-        const added: AddedRun[] = []
-        for (const [index, run] of newRuns.entries()) {
-          try {
-            added.push(await add(on, run, now, bounds))
-          } catch (error) {
-            if (!(error instanceof QueueError)) throw error
-            throw new QueueError(error.code, `run ${index}: ${error.message}`, { facts: { index } })
-          }
-        }
-        return added
-      }),
+      bounded(bounds, newRuns.length, now, (on) => addInOrder(on, newRuns, now, bounds)),
 
     retry: (
       run_id: string,
@@ -344,5 +224,45 @@ export function createAdd(database: Database) {
       bounds = UNBOUNDED,
     ): Promise<AddedRun> =>
       bounded(bounds, 1, now, (on) => retry(on, run_id, new_run_id, now, bounds)),
+  }
+}
+
+/** All or none. Those that stand alone and follow one another go in one statement. */
+async function addInOrder(
+  on: Connection,
+  newRuns: NewRun[],
+  now: Timestamp,
+  bounds: AddBounds,
+): Promise<AddedRun[]> {
+  const added: AddedRun[] = []
+  while (added.length < newRuns.length) {
+    const next = newRuns.slice(added.length)
+    // A bound is looked at for each.
+    const leading = bounds.max_pending === null ? leadingGroup(next) : []
+    const group = leading.length > 0 ? leading : next.slice(0, 1)
+    const outcomes = await addTogether(
+      on,
+      group.map((run) => ({ run, now, bounds })),
+    )
+    for (const [place, run] of group.entries()) {
+      added.push(outcomes[place] ?? (await addAt(added.length, on, run, now, bounds)))
+    }
+  }
+  return added
+}
+
+/** @throws QueueError that says which of them is refused */
+async function addAt(
+  index: number,
+  on: Connection,
+  run: NewRun,
+  now: Timestamp,
+  bounds: AddBounds,
+): Promise<AddedRun> {
+  try {
+    return await add(on, run, now, bounds)
+  } catch (error) {
+    if (!(error instanceof QueueError)) throw error
+    throw new QueueError(error.code, `run ${index}: ${error.message}`, { facts: { index } })
   }
 }

@@ -52,7 +52,7 @@ export class Together<Given, Outcome> {
       for (const [at, { resolve }] of batch.entries()) resolve(outcomes[at] as Outcome)
     } catch (error) {
       // What the world does to the database befalls all; anything else is the fault of one.
-      const isOnes = batch.length > 1 && !(translate(error) instanceof QueueError)
+      const isOnes = batch.length > 1 && !isTrouble(translate(error))
       await Promise.all(batch.map((one) => (isOnes ? this.#alone(one) : one.reject(error))))
     }
   }
@@ -66,3 +66,6 @@ export class Together<Given, Outcome> {
     }
   }
 }
+
+const isTrouble = (error: unknown): boolean =>
+  error instanceof QueueError && error.code.startsWith('database_')

@@ -2,8 +2,10 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Connection, Database, targetOf } from '../../src/postgres/database.ts'
 import { Together } from '../../src/postgres/together.ts'
+import { ADD_LIMIT } from '../../src/queue/run-queue.ts'
 import { openWorld } from '../conformance/world.ts'
 import { refusal } from '../support/errors.ts'
+import { aNewRun } from '../support/factories.ts'
 import { openFixture, openShell } from './fixture.ts'
 
 const COUNT = 12
@@ -46,6 +48,58 @@ describe('at one moment', () => {
         ...{ status: 'completed', result: { text: run_id, data: null } },
       })
     }
+  })
+
+  it('runs that are added share a statement, and each has its own outcome', async () => {
+    const { world, query } = await openCounted()
+    const first = await world.add({ idempotency: { key: 'k', fingerprint: 'f' } })
+    const now = world.clock.now()
+    const nobodys = { demands: { tags: ['none has it'] }, reject_if_unmatchable: true }
+    query.mockClear()
+    const adding = Array.from({ length: COUNT }, () => world.runs.add(aNewRun(), now))
+    await Promise.all(adding)
+    expect(query).toHaveBeenCalledTimes(1)
+    const [, repeated] = await Promise.all([
+      world.runs.add(aNewRun(), now),
+      world.runs.add(aNewRun({ idempotency: { key: 'k', fingerprint: 'f' } }), now),
+      refusal(world.runs.add(aNewRun({ session_id: first.session_id }), now), 'session_exists'),
+      refusal(world.runs.add(aNewRun({ run_id: first.run_id }), now), 'run_exists'),
+      refusal(world.runs.add(aNewRun(nobodys), now), 'unmatchable'),
+      world.runs.add(aNewRun({ parent_session_id: first.session_id }), now),
+    ])
+    expect(repeated).toMatchObject({ created: false, run: { run_id: first.run_id } })
+    expect((await world.runs.list({ limit: 100 })).runs).toHaveLength(COUNT + 3)
+  })
+
+  it('those with one session or one key are told apart', async () => {
+    const { world } = await openCounted()
+    const now = world.clock.now()
+    const session_id = aNewRun().session_id
+    const same = () => world.runs.add(aNewRun({ session_id }), now)
+    const sessions = await Promise.allSettled([same(), same(), same()])
+    expect(sessions.map(({ status }) => status).sort()).toEqual([
+      ...['fulfilled', 'rejected', 'rejected'],
+    ])
+    const idempotency = { key: 'k', fingerprint: 'f' }
+    const again = () => world.runs.add(aNewRun({ idempotency }), now)
+    const keyed = await Promise.all([again(), again(), again()])
+    expect(new Set(keyed.map(({ run }) => run.run_id)).size).toBe(1)
+    expect(keyed.filter(({ created }) => created)).toHaveLength(1)
+  })
+
+  it('a batch is a statement for each hundred, as far as no run in it builds on another', async () => {
+    const { world, query } = await openCounted()
+    const batch = Array.from({ length: ADD_LIMIT }, (_, i) =>
+      aNewRun({ demands: i % 2 ? { tags: ['gpu'] } : null }),
+    )
+    query.mockClear()
+    await world.runs.addMany(batch, world.clock.now())
+    expect(query).toHaveBeenCalledTimes(ADD_LIMIT / 100)
+    const [first, ...others] = batch.map(({ run_id }) => aNewRun({ run_id: `${run_id}_` }))
+    query.mockClear()
+    const child = aNewRun({ parent_session_id: first?.session_id ?? '' })
+    await world.runs.addMany([first ?? child, child, ...others], world.clock.now())
+    expect(query.mock.calls.length).toBeLessThan(ADD_LIMIT / 100 + 10)
   })
 
   it('a report that is refused, or waits for a lock, is no matter of the others', async () => {

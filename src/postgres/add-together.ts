@@ -1,0 +1,108 @@
+/**
+ * Runs that stand alone, added by one statement however many they are: those of a batch, and those
+ * that different clients add at one moment. A batch of 1 000 was as many statements, each a round
+ * trip while its transaction held on.
+ */
+import { sql } from 'drizzle-orm'
+import { newRow } from '../queue/new-row.ts'
+import type { AddedRun, NewRun, Timestamp } from '../queue/run.ts'
+import type { AddBounds } from '../queue/run-queue.ts'
+import type { Connection } from './database.ts'
+import { matchingCount } from './matching.ts'
+import { NEW_COLUMNS, valuesOf } from './run-values.ts'
+import { json, param, Statement } from './statements.ts'
+
+export interface Asked {
+  run: NewRun
+  now: Timestamp
+  bounds: AddBounds
+}
+
+const names = Object.keys(NEW_COLUMNS).join(', ')
+const typed = Object.entries(NEW_COLUMNS).map(([name, type]) => `${name} ${type}`)
+
+/**
+ * Each with its session, but for those whose session or idempotency key is there, or that nobody
+ * could take and that asked to be refused then. Of the given no two have a session or a key in common.
+ */
+const startAll = new Statement<{ place: number; matching_runners: number }>(
+  sql`
+  WITH given AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(${param('runs')}) AS (
+      place int, reject_if_unmatchable boolean, ${sql.raw(typed.join(', '))})),
+  matching AS MATERIALIZED (
+    SELECT demands, (${matchingCount(sql.raw('wanted.demands'))}) AS count
+    FROM (SELECT DISTINCT demands FROM given) AS wanted),
+  wanted AS MATERIALIZED (
+    SELECT given.*, matching.count AS matching_runners
+    FROM given JOIN matching ON matching.demands IS NOT DISTINCT FROM given.demands
+    -- One look by the index for each: NOT EXISTS is turned into a scan of all runs that have a key.
+    WHERE (matching.count > 0 OR NOT given.reject_if_unmatchable)
+      AND (SELECT seq FROM runs WHERE runs.idempotency_key = given.idempotency_key LIMIT 1) IS NULL),
+  started AS (
+    INSERT INTO sessions
+      (session_id, status, created_at, project_dir, agent_name, parent_session_id, updated_at)
+    SELECT session_id, 'pending', created_at, project_dir, agent_name, parent_session_id, created_at
+    FROM wanted
+    ORDER BY place
+    ON CONFLICT (session_id) DO NOTHING
+    RETURNING session_id),
+  added AS (
+    INSERT INTO runs (${sql.raw(names)}, cause)
+    SELECT ${sql.raw(names)}, 'added' FROM wanted JOIN started USING (session_id) ORDER BY place
+    RETURNING run_id)
+  SELECT place, matching_runners FROM added JOIN wanted USING (run_id)`,
+  { moves: true },
+)
+
+/** Whether it needs nothing of other runs and sessions. */
+export const standsAlone = (run: NewRun): boolean =>
+  run.type === 'start_session' && !run.parent_session_id
+
+/**
+ * What one statement adds. Its parts are joined row by row, since plans that are made once must not
+ * depend on how much there is: 100 by 100 takes a millisecond, 1 000 by 1 000 a hundred times that.
+ */
+const GROUP_MAX = 100
+
+/** The first of these that stand alone, as far as no two share a session or a key. */
+export function leadingGroup(all: NewRun[]): NewRun[] {
+  const runs = all.slice(0, GROUP_MAX)
+  const first = distinct(runs)
+  const end = runs.findIndex((run, place) => !standsAlone(run) || first[place] !== run)
+  return end === -1 ? runs : runs.slice(0, end)
+}
+
+/** @returns as many as are given; null in place of one whose session or key an earlier one has */
+function distinct(runs: NewRun[]): (NewRun | null)[] {
+  const met = new Set<string>()
+  return runs.map((run) => {
+    const marks = [`session ${run.session_id}`, `run ${run.run_id}`]
+    if (run.idempotency) marks.push(`key ${run.idempotency.key}`)
+    const isNew = !marks.some((mark) => met.has(mark))
+    for (const mark of marks) met.add(mark)
+    return isNew ? run : null
+  })
+}
+
+/**
+ * @returns the outcomes in the order asked; null: not added, and to be asked for alone, which tells
+ *   why. A lone one is: its own statement takes 0.4 ms, this one 0.7.
+ */
+export async function addTogether(on: Connection, batch: Asked[]): Promise<(AddedRun | null)[]> {
+  if (batch.length < 2) return batch.map(() => null)
+  const first = distinct(batch.map(({ run }) => run))
+  const rows = batch.map(({ run, now }) => newRow(run, now))
+  const given = batch.flatMap(({ run, bounds }, place) => {
+    const row = rows[place]
+    return row && first[place] ? [{ place, ...valuesOf(row, run, bounds) }] : []
+  })
+  // They ask within the same milliseconds, so one answer as to who is online does for all.
+  const stale_before = batch.at(-1)?.bounds.stale_before ?? ''
+  const added = await startAll.all(on, { runs: json(given), stale_before })
+  const counts = new Map(added.map(({ place, matching_runners }) => [place, matching_runners]))
+  return rows.map((run, place) => {
+    const matching_runners = counts.get(place)
+    return matching_runners === undefined ? null : { run, created: true, matching_runners }
+  })
+}
