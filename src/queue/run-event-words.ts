@@ -25,8 +25,10 @@ const WORDS: Record<Cause, (event: RunEvent, runner: string, by: string) => stri
 
 /** @param host of its runner, where that is known */
 export function eventWords(event: RunEvent, host: string | undefined): string {
-  const { cause, runner_id } = event
-  if (cause === null) return 'changed by hand, by plain SQL'
+  const { cause, runner_id, from_status } = event
+  if (cause === null) {
+    return from_status === null ? 'added by plain SQL' : 'changed by hand, by plain SQL'
+  }
   return WORDS[cause](event, host ?? runner_id ?? 'its runner', who(event))
 }
 

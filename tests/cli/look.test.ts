@@ -155,6 +155,12 @@ test('show: what happened to a run when, in words', async () => {
   expect(JSON.parse(json)).toEqual({ ...aRun(), events })
 })
 
+test('show: a run that was inserted says so', async () => {
+  const events = [anEvent({ from_status: null })]
+  const { stdout } = await cli(['show', 'run_1'], scriptedServer({ looks: [aRun()], events }))
+  expect(stdout).toMatch(/ pending +added by plain SQL\n$/)
+})
+
 test('show: a pending run says what it waits for', async () => {
   const looks = [aRun({ demands: { tags: ['gpu'] }, timeout_at: '2026-01-31T12:05:00.000Z' })]
   const { stdout } = await cli(['show', 'run_1'], scriptedServer({ looks, runners: [aRunner()] }))
