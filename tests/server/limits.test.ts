@@ -55,8 +55,9 @@ test.each([
 })
 
 test('an answer may take longer than all that', async () => {
-  const url = await listening({ timeouts: SHORT })
-  expect(await (await fetch(`${url}/slow`)).text()).toBe('hello')
+  const { write, answer } = await rawConnection(await listening({ timeouts: SHORT }))
+  write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  expect(await answer()).toMatchObject({ status: 200, body: 'hello' })
 })
 
 async function connected(url: string): Promise<Socket> {
