@@ -1,15 +1,15 @@
 /** What must hold of children that call back: each end is told to the parent, and once. */
 import { type Invariant, invariant } from '../../src/load/invariants.ts'
 import { isTerminal } from '../../src/queue/run.ts'
-import { type Evidence, grouped } from './evidence.ts'
+import { type Evidence, grouped, tellsParent } from './evidence.ts'
 
 /** Rows are read as of one moment: then each end has been told, or waits for its parent's time. */
 export function toldOnce({ rows, untold, final }: Evidence): Invariant {
-  const told = rows.flatMap(({ prompt, session_id }) =>
-    prompt.startsWith('<agent-callback ')
-      ? [...prompt.matchAll(/ session="(\w+)"/g)].map(([, child]) => `${child} to ${session_id}`)
-      : [],
-  )
+  const told = rows
+    .filter(tellsParent)
+    .flatMap(({ prompt, session_id }) =>
+      [...prompt.matchAll(/ session="(\w+)"/g)].map(([, child]) => `${child} to ${session_id}`),
+    )
   const waiting = untold.map(({ child, parent }) => `${child} to ${parent}`)
   const ended = rows.flatMap(({ execution_mode, parent_session_id, session_id, status }) =>
     execution_mode === 'async_callback' && parent_session_id !== session_id && isTerminal(status)

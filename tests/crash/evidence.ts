@@ -28,6 +28,10 @@ export function rowsById({ rows }: Contents): Map<string, Row> {
   return new Map(rows.map((row) => [row.run_id, row]))
 }
 
+/** A run that the service made, to tell a parent of its children: one for each end, not each request. */
+export const tellsParent = ({ prompt }: Pick<Row, 'prompt'>): boolean =>
+  prompt.startsWith('<agent-callback ')
+
 /** Each run's holdings, in the order of their claims; a claim that was answered twice is one. */
 export function holdingsOf({ ledger }: Pick<Evidence, 'ledger'>): Map<string, Holding[]> {
   const byToken = new Map<string, Holding>()

@@ -11,6 +11,7 @@ import {
   holdingsOf,
   isAcknowledged,
   rowsById,
+  tellsParent,
 } from './evidence.ts'
 
 export function acknowledgedKept(evidence: Evidence): Invariant {
@@ -50,7 +51,8 @@ export function addedOnce({ ledger, rows }: Evidence): Invariant {
     ledger.retries.filter(({ outcome }) => outcome !== 'refused'),
     ({ prompt }) => prompt,
   )
-  const byPrompt = grouped(rows, ({ prompt }) => prompt)
+  const requested = rows.filter((row) => !tellsParent(row))
+  const byPrompt = grouped(requested, ({ prompt }) => prompt)
   for (const [prompt, found] of byPrompt) {
     const allowed = 1 + (retries.get(prompt)?.length ?? 0)
     if (found.length <= allowed) continue
