@@ -40,7 +40,8 @@ interface Asked extends Report {
 }
 
 /** As the statements know it: by names that no table has. */
-const askedOf = (report: Asked) => ({
+const askedOf = (report: Asked, place: number) => ({
+  place,
   of_run: report.run_id,
   by_runner: report.runner_id,
   by_token: report.caller?.token_id,
@@ -119,11 +120,11 @@ const reporting = (
   { from, set, session, event, concerns }: ReportKind,
   locked: 'SKIP LOCKED' | '',
 ) =>
-  new Statement<Moved>(
+  new Statement<Moved & { place: number }>(
     sql`
     WITH asked AS MATERIALIZED (
       SELECT * FROM json_to_recordset(${param('asked')}) AS (
-        of_run text, by_runner text, by_token text, by_admin boolean, with_claim text, instant text,
+        place int, of_run text, by_runner text, by_token text, by_admin boolean, with_claim text, instant text,
         session_word text, outcome json, reason text)
       -- The planner takes this for a single row, and so seeks its run, however few runs it knows of.
       WHERE of_run || '' = of_run),
@@ -143,6 +144,7 @@ const reporting = (
       .where(sql`runs.seq = held.held_seq AND ${concerns}`)
       .returning({
         ...movedColumns,
+        place: sql`held.place`.as('place'),
         session_seq: sql`held.session_seq`.as('session_seq'),
         session_word: sql`held.session_word`.as('session_word'),
         instant: sql`held.instant`.as('instant'),
@@ -210,10 +212,11 @@ export function createReports(database: Database, callbacks: Callbacks) {
       })
     const lane = new Together((batch: Asked[]) =>
       database.run(async (on) => {
+        // By place, not by run: of two reports on one run, one may come from who lost it.
         const changes = new Map(
-          (await moved(on, batch, false)).map((run) => [run.run_id, changeOf(run)]),
+          (await moved(on, batch, false)).map((run) => [run.place, changeOf(run)]),
         )
-        return batch.map(({ run_id }) => changes.get(run_id))
+        return batch.map((_, place) => changes.get(place))
       }),
     )
     return async (report: Asked): Promise<RunChange[]> => {

@@ -102,6 +102,27 @@ describe('at one moment', () => {
     expect(query.mock.calls.length).toBeLessThan(ADD_LIMIT / 100 + 10)
   })
 
+  it('reports on one run are told apart: who lost it hears so', async () => {
+    const { world } = await openCounted()
+    const { run, report } = await world.bring('claimed')
+    const other = await world.register({ hostname: 'other' })
+    const now = world.clock.now()
+    const outdated = { ...report, claim_token: 'outdated' }
+    await Promise.all([
+      refusal(world.runs.start(outdated, now), 'claim_token_mismatch'),
+      world.runs.start(report, now),
+      refusal(world.runs.start({ ...report, runner_id: other.runner_id }, now), 'run_not_held'),
+    ])
+    const completion = { session_status: 'finished' as const, result: null }
+    await Promise.all([
+      world.runs.complete({ ...report, ...completion }, now),
+      refusal(world.runs.complete({ ...outdated, ...completion }, now), 'claim_token_mismatch'),
+      // A repetition is no news.
+      world.runs.complete({ ...report, ...completion }, now),
+    ])
+    expect(await world.runNow(run)).toMatchObject({ status: 'completed' })
+  })
+
   it('a report that is refused, or waits for a lock, is no matter of the others', async () => {
     const { world, shell } = await openCounted()
     const [first, locked] = [await world.bring('claimed'), await world.bring('claimed')]
