@@ -40,6 +40,7 @@ const QUEUE_STATUS = {
 /** Of what is refused before it reaches the queue. */
 const REQUEST_STATUS = {
   body_broken_off: 400,
+  malformed_request: 400,
   invalid_session_status: 400,
   parameter_validation_failed: 400,
   session_id_mismatch: 400,
@@ -51,9 +52,11 @@ const REQUEST_STATUS = {
   origin_not_allowed: 403,
   not_found: 404,
   method_not_allowed: 405,
+  request_timeout: 408,
   body_too_large: 413,
   unsupported_media_type: 415,
   validation_error: 422,
+  headers_too_large: 431,
   internal_error: 500,
   metrics_behind: 503,
   too_many_connections: 503,

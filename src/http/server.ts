@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server'
 import type { serveRequests } from './requests.ts'
+import { answerUnparsed } from './unparsed.ts'
 
 export interface HttpServerOptions {
   maxConnections: number
@@ -51,6 +52,7 @@ export function createHttpServer(
     serverOptions: timeouts,
   }) as Server
   server.maxConnections = maxConnections + SURPLUS
+  answerUnparsed(server)
   let toldAt = Number.NEGATIVE_INFINITY
   const tell = () => {
     if (performance.now() - toldAt < TOO_MANY_AGAIN_MS) return

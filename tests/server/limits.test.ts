@@ -7,8 +7,12 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/http/app.ts'
 import { createHttpServer, type HttpServerOptions } from '../../src/http/server.ts'
 import { apiOf } from '../http/support/api.ts'
-import { rawConnection } from '../http/support/raw.ts'
+import { rawConnection, request } from '../http/support/raw.ts'
 import { startHere } from './in-process.ts'
+
+/** An answer that has begun, and goes on. */
+const beginning = () =>
+  new ReadableStream({ start: (answer) => answer.enqueue(new TextEncoder().encode('first')) })
 
 async function listening(options: Partial<HttpServerOptions> = {}): Promise<string> {
   const app: App = new Hono()
@@ -19,6 +23,7 @@ async function listening(options: Partial<HttpServerOptions> = {}): Promise<stri
     await new Promise((resolve) => setTimeout(resolve, 600))
     return c.text('hello')
   })
+  app.get('/stream', () => new Response(beginning()))
   const server = createHttpServer(app.fetch, {
     maxConnections: 100,
     onTooMany: () => {},
@@ -49,9 +54,54 @@ test.each([
   // A drop now and then does not help.
   write(begin)
   const drip = setInterval(() => begin && write('x'), 30)
-  const { status } = await answer().finally(() => clearInterval(drip))
-  if (begin) expect(status).toBe(408)
+  const { status, body } = await answer().finally(() => clearInterval(drip))
+  if (begin) {
+    expect(status).toBe(408)
+    expect(JSON.parse(body)).toMatchObject({
+      code: 'request_timeout',
+      message: expect.stringContaining('0.1 s, all of it 0.3 s'),
+    })
+  }
   if (!socket.closed) await once(socket, 'close')
+})
+
+test.each([
+  ['what is no HTTP', 'nonsense\r\n\r\n', 400, 'malformed_request'],
+  [
+    'a header that is no header',
+    'GET / HTTP/1.1\r\nHost localhost\r\n\r\n',
+    400,
+    'malformed_request',
+  ],
+  [
+    'headers that are too long',
+    request('GET', '/', '', [`X: ${'x'.repeat(17_000)}`]),
+    431,
+    'headers_too_large',
+  ],
+])('%s is refused as all is, in words', async (_, text, status, code) => {
+  const { socket, write, answer } = await rawConnection(await listening())
+  // Of a connection that was in use, too.
+  write(request('GET', '/'))
+  expect(await answer()).toMatchObject({ status: 200 })
+  write(text)
+  const refused = await answer()
+  const { message, ...body } = JSON.parse(refused.body)
+  expect({ status: refused.status, ...body }).toEqual({ status, code, detail: message })
+  if (!socket.closed) await once(socket, 'close')
+})
+
+test('nonsense within an answer that has begun ends the answer, and is no part of it', async () => {
+  const { socket, write } = await rawConnection(await listening())
+  let received = ''
+  socket.on('data', (chunk) => {
+    received += chunk
+  })
+  write(request('GET', '/stream'))
+  while (!received.includes('first')) await once(socket, 'data')
+  write('nonsense\r\n\r\n')
+  await once(socket, 'close')
+  expect(received).not.toContain('malformed_request')
 })
 
 test('an answer may take longer than all that', async () => {

@@ -15,6 +15,7 @@ import { refusal } from './shapes.ts'
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>
 
 const EVERYWHERE: readonly ErrorCode[] = [
+  ...(['malformed_request', 'request_timeout', 'headers_too_large'] as const),
   ...(['internal_error', 'too_many_connections'] as const),
   ...(['database_busy', 'database_unavailable', 'database_full'] as const),
 ]
