@@ -9,6 +9,8 @@ interface Options {
   files?: string[]
   exclude?: string[]
   globalSetup?: string[]
+  /** Files keep nothing in modules that another could trip over: a process loads what they share once. */
+  sharesModules?: boolean
 }
 
 /** A folder of tests that is run by its name: `vitest run --project sqlite`. */
@@ -20,6 +22,7 @@ const project = (name: string, folders: string[], seconds: number, options: Opti
     globalSetup: options.globalSetup ?? [],
     // Processes of their own: a crash of a native module is then the failure of one file.
     pool: 'forks' as const,
+    isolate: !options.sharesModules,
     // What was built runs as it is.
     server: { deps: { external: [BUILT] } },
     testTimeout: seconds * 1000,
@@ -32,7 +35,10 @@ export default defineConfig({
     // More than cores, of two: most tests wait for processes and disks (230 s instead of 290).
     maxWorkers: 3,
     projects: [
-      project('unit', ['queue', 'client', 'cli', 'runner'], 10, { files: ['tests/*.test.ts'] }),
+      project('unit', ['queue', 'client', 'cli', 'runner'], 10, {
+        files: ['tests/*.test.ts'],
+        sharesModules: true,
+      }),
       project('sqlite', ['sqlite'], 30),
       project('postgres', ['postgres'], 60, {
         files: [ON_POSTGRES],
@@ -41,8 +47,8 @@ export default defineConfig({
       }),
       project('http', ['http'], 20),
       project('dashboard', ['dashboard'], 60),
-      project('server', ['server', 'upkeep'], 40),
-      project('load', ['load'], 60),
+      project('server', ['server', 'upkeep'], 40, { sharesModules: true }),
+      project('load', ['load'], 60, { sharesModules: true }),
       project('simulation', ['simulation'], 60),
       project('crash', ['crash'], 120),
       project('fuzz', ['fuzz'], 60),
