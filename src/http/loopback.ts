@@ -1,9 +1,12 @@
 /** Addresses that only programs of this machine reach. */
 import { isIPv4 } from 'node:net'
 
-/** Names other than localhost may lead anywhere, so they do not count. */
+/**
+ * Names other than localhost may lead anywhere, so they do not count.
+ * @param host as a URL has it: an IPv6 address may be in brackets
+ */
 export function isLoopback(host: string): boolean {
-  const name = host.toLowerCase().replace(/^\[(.*)\]$/, '$1')
-  if (name === 'localhost' || name.endsWith('.localhost') || name === '::1') return true
-  return isIPv4(name) && name.startsWith('127.')
+  if (host.startsWith('127.')) return isIPv4(host)
+  const name = host.toLowerCase()
+  return name === 'localhost' || name.endsWith('.localhost') || name === '::1' || name === '[::1]'
 }

@@ -15,7 +15,10 @@ const RUN = { type: 'start_session', prompt: 'hello' }
 
 /** As the server process has them, with the log of the service. */
 function sweepsOf({ engine, clock, lines }: Service): SweeperOptions {
-  const log = { info: (facts: object, msg: string) => lines.push({ ...facts, msg, level: 30 }) }
+  const log = {
+    isLevelEnabled: () => true,
+    info: (facts: object, msg: string) => lines.push({ ...facts, msg, level: 30 }),
+  }
   return {
     engine,
     config: {
