@@ -22,6 +22,11 @@ const statusOf = (page: Page, run_id: string) =>
   page.locator(`#row-${run_id} .status`).textContent()
 const seen = (look: () => Promise<unknown>) => expect.poll(look, { timeout: 10_000, interval: 20 })
 
+/** Tables of which a part is out of sight, but for those that are folded away. */
+const CUT_TABLES = `[...document.querySelectorAll('.scroll')]
+  .filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth)
+  .map((each) => each.getAttribute('aria-label'))`
+
 /** Gone as soon as the page is loaded anew. */
 const stay = (page: Page) => page.evaluate(() => Object.assign(globalThis, { stayed: true }))
 const stayed = (page: Page) => page.evaluate(() => 'stayed' in globalThis)
@@ -210,13 +215,21 @@ describe('who looks', () => {
 
   test('on a phone sees all without scrolling sideways', async () => {
     const service = await setup()
-    await service.begin({ prompt: 'Paint the fence '.repeat(9), agent_name: 'painter' })
+    const long = 'x'.repeat(200)
+    const runner_id = await service.register({ hostname: long, tags: [long] })
+    await service.begin({ prompt: 'Paint the fence '.repeat(9), agent_name: long }, runner_id)
+    const demands = { hostname: long, tags: [long, 'nobody'] }
+    const { run_id } = await service.addRun({ additional_demands: demands })
     const page = await openPage(service, '/', { viewport: { width: 360, height: 740 } })
     await page.locator('.plot canvas').first().waitFor()
     for (const name of ['Runs', 'Sessions', 'Runners', 'Overview']) {
       await page.getByRole('link', { name, exact: true }).click()
       await page.locator(`.view[data-title=${name}]`).waitFor()
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+      expect({ name, cut: await page.evaluate(CUT_TABLES) }).toEqual({ name, cut: [] })
     }
+    await page.goto(`/dashboard/runs/${run_id}`)
+    await page.getByText('No runner online could take it').waitFor()
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
   })
 })

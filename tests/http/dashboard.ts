@@ -91,12 +91,21 @@ export function describeDashboard(setup: Setup): void {
       await service.addRun({ additional_demands: { tags: ['linux'] } })
       const { run_id } = await service.addRun({ additional_demands: { tags: ['windows'] } })
       const { text } = await view(service, 'overview')
-      expect(text).toMatch(/linux.*1 runner<.*windows.*nobody online/s)
+      expect(text).toMatch(/linux.*1 runner<.*windows.*nobody<.* online/s)
       const page = await view(service, `runs/${run_id}`)
       expect(page.text).toContain('no registered runner has tag windows')
       const activity = await view(service, 'activity?span=hour')
       expect(activity.text).toContain('<b>2</b> added')
       expect((await view(service, 'activity?span=day')).text).toContain('In the last day')
+    })
+
+    test('what no sample shows is not told as nothing', async () => {
+      const service = await setup()
+      await service.post('/runs/batch', {
+        runs: Array.from({ length: 300 }, () => ({ type: 'start_session', prompt: 'more' })),
+      })
+      const { text } = await view(service, 'activity?span=hour')
+      expect(text).toMatch(/about <b>\d+<\/b> added.*<b>few or none<\/b> failed/s)
     })
 
     test('runs are found by id, session, runner, status, agent and text, page by page', async () => {

@@ -17,9 +17,12 @@ export async function activityPart({ overview }: Engine, span: Span, now: Timest
   const last = Math.floor(Date.parse(now) / 1000 / seconds) * seconds
   const from = timestamp(new Date((last - (count - 1) * seconds) * 1000))
   const buckets = await overview.activity(from, seconds, count)
-  const total = (kind: 'added' | 'completed' | 'failed' | 'stopped') =>
-    numberText(buckets.reduce((sum, bucket) => sum + bucket[kind], 0))
   const isExact = buckets.every(({ exact }) => exact)
+  /** That a sample has none does not say that there was none. */
+  const total = (kind: 'added' | 'completed' | 'failed' | 'stopped') => {
+    const sum = buckets.reduce((before, bucket) => before + bucket[kind], 0)
+    return sum === 0 && !isExact ? 'few or none' : numberText(sum)
+  }
   // The last one is not over yet.
   const sinceLast = Math.min(seconds, Date.parse(now) / 1000 - last)
   const series = buckets.map((bucket, index) => [

@@ -65,7 +65,7 @@ const Matches = ({ runners }: { runners: readonly RunnerMatch[] }) => (
           <td>
             <Status of={state} />
           </td>
-          <td>
+          <td class="name">
             <a href={runnerHref(runner_id)}>
               <Theirs>{hostname}</Theirs>
             </a>

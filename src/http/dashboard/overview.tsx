@@ -183,7 +183,9 @@ function Able({ able, isCut }: { able: number; isCut: boolean }) {
     return (
       <span class="status is-failed">
         <Mark of="stale" />
-        nobody online
+        <span>
+          nobody<span class="when-small"> online</span>
+        </span>
       </span>
     )
   }

@@ -63,7 +63,7 @@ const RunnersTable = ({ runners, held }: Props) => (
         <th scope="col" class="when-medium">
           Tags
         </th>
-        <th scope="col" class="wide">
+        <th scope="col" class="wide when-small">
           Holds
         </th>
         <th scope="col" class="when-wide">
@@ -80,12 +80,12 @@ const RunnersTable = ({ runners, held }: Props) => (
           <td>
             <Status of={stateOf(runner)} />
           </td>
-          <td>
+          <td class="name">
             <a href={runnerHref(runner.runner_id)} title={runner.project_dir}>
               <Theirs>{runner.hostname}</Theirs>
             </a>
           </td>
-          <td class="when-small">
+          <td class="name when-small">
             <Theirs>{runner.executor_profile ?? runner.executor_type}</Theirs>
           </td>
           <td class="when-medium">
@@ -94,7 +94,7 @@ const RunnersTable = ({ runners, held }: Props) => (
               {runner.require_matching_tags && <span class="faint">only these</span>}
             </span>
           </td>
-          <td class="wide">
+          <td class="wide when-small">
             <Holds runner={runner} runs={held.get(runner.runner_id) ?? []} />
           </td>
           <td class="when-wide">

@@ -93,13 +93,13 @@ const Row = ({
         <td class="when-wide">
           <Id>{run.run_id}</Id>
         </td>
-        <td class="when-medium">
+        <td class="name when-medium">
           <Theirs>{run.agent_name}</Theirs>
         </td>
       </>
     )}
     {hosts && (
-      <td class="when-medium">
+      <td class="name when-medium">
         <Holder runner_id={run.runner_id} hosts={hosts} />
       </td>
     )}

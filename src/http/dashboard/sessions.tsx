@@ -60,13 +60,13 @@ const SessionsTable = ({ sessions }: { sessions: readonly Session[] }) => (
           <td class="wide">
             <Id href={sessionHref(session.session_id)}>{session.session_id}</Id>
           </td>
-          <td class="when-medium">
+          <td class="name when-medium">
             <Theirs>{session.agent_name}</Theirs>
           </td>
-          <td class="when-medium">
+          <td class="name when-medium">
             <Theirs>{session.project_dir}</Theirs>
           </td>
-          <td class="when-small">
+          <td class="name when-small">
             <Theirs>{session.hostname}</Theirs>
           </td>
           <td class="number">
