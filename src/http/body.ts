@@ -127,7 +127,7 @@ function check<T extends z.ZodType>(schema: T, value: unknown, source: Source): 
     parsed.error.issues.slice(0, FAULTS_LIMIT).map((issue): Fault => {
       const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part))
       const mistyped = issue.code === 'invalid_type' || issue.code === 'invalid_value'
-      const missing = mistyped && at(value, path) === undefined
+      const missing = mistyped && isAbsent(value, path)
       return {
         type: missing ? 'missing' : issue.code,
         loc: [source, ...path],
@@ -137,14 +137,14 @@ function check<T extends z.ZodType>(schema: T, value: unknown, source: Source): 
   )
 }
 
-function at(value: unknown, path: (string | number)[]): unknown {
-  return path.reduce<unknown>(
-    (inner, part) =>
-      typeof inner === 'object' && inner !== null
-        ? (inner as Record<string | number, unknown>)[part]
-        : undefined,
-    value,
-  )
+/** What a path leads into that is no object is there: a list that came as text, say, with commas. */
+function isAbsent(value: unknown, path: (string | number)[]): boolean {
+  let inner = value
+  for (const part of path) {
+    if (typeof inner !== 'object' || inner === null) return false
+    inner = (inner as Record<string | number, unknown>)[part]
+  }
+  return inner === undefined
 }
 
 /**

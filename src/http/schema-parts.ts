@@ -29,8 +29,12 @@ export const object = z.custom<JsonObject>(
 export const optionalObject = object.nullish().meta({ type: ['object', 'null'] })
 
 export const seconds = (max: number) => z.number().positive().max(max)
-/** Numbers in a query are text. */
-export const queryNumber = (min: number, max: number) => z.coerce.number().min(min).max(max)
+/** Numbers in a query are text, of which what is no number becomes NaN: a word for nobody's eyes. */
+export const queryNumber = (min: number, max: number) =>
+  z.coerce.number({ error: notANumber }).min(min).max(max)
+
+const notANumber = ({ code }: { code?: string | undefined }) =>
+  code === 'invalid_type' ? 'Invalid input: expected number' : undefined
 
 export const instant = z
   .string()

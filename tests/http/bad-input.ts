@@ -236,6 +236,18 @@ export function describeBadInput(setup: Setup): void {
       }
     })
 
+    test.each([
+      ['/events?status=done', 'status.0: Invalid option: expected one of "pending"|"claimed"'],
+      ['/runs?limit=many', 'limit: Invalid input: expected number'],
+      ['/runs?limit=1001', 'limit: Too big: expected number to be <=1000'],
+    ])('GET %s is told what is allowed: %s', async (path, words) => {
+      const { get } = await given()
+      const { status, body } = await get(path)
+      expect(status).toBe(422)
+      expect(body['message']).toContain(words)
+      expect(body['message']).not.toContain('NaN')
+    })
+
     test('a NUL in a query is the query’s fault', async () => {
       const { get } = await given()
       expectInvalid(await get('/runs?session_id=%00'), ['query', 'session_id'])
