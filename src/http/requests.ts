@@ -96,7 +96,7 @@ export function tellChanges(
   logChanges(log, changes, { request_id: c.env?.facts?.request_id, ...facts })
 }
 
-/** … of anything else that this process changed. */
+/** … of anything else that this process changed. `hostname` in each line is this process's own. */
 export function tell(
   c: Context<Env>,
   log: Log,

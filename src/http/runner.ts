@@ -26,7 +26,7 @@ export function runnerRoutes(deps: Deps, polls: Polls): Hono<Env> {
     const at = now()
     const staleBefore = addSeconds(at, -config.staleThresholdSeconds)
     const { runner_id } = await engine.runners.register(runner, at, staleBefore, c.get('caller'))
-    tell(c, log, 'runner registered', { runner_id, hostname: runner.hostname })
+    tell(c, log, 'runner registered', { runner_id, runner_hostname: runner.hostname })
     return c.json({
       runner_id,
       poll_endpoint: '/runner/runs',

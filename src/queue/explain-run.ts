@@ -3,7 +3,15 @@
 import { satisfies } from './demands.ts'
 import type { Count, HeldRun, RunExplanation, RunnerMatch, Terms } from './insight.ts'
 import { INSIGHT_LIMIT, NAMED_LIMIT, NAMED_RUNS_LIMIT } from './insight.ts'
-import { countText, holdsText, plural, runnerName, short, singly } from './insight-words.ts'
+import {
+  countText,
+  holdsText,
+  plural,
+  runnerName,
+  sentence,
+  short,
+  singly,
+} from './insight-words.ts'
 import { ERRORS } from './recovery.ts'
 import type { Run, Timestamp } from './run.ts'
 import type { Runner } from './runner.ts'
@@ -119,7 +127,7 @@ function summaryOf(facts: RunFacts, now: Timestamp): string {
     case 'failed': {
       const attempts = run.attempt > 1 ? `, with attempt ${run.attempt} of ${run.max_attempts}` : ''
       const why = run.error === null ? '' : `: ${short(firstLine(run.error))}`
-      return `Failed${at(run.completed_at)}${attempts}${why}.`
+      return sentence(`Failed${at(run.completed_at)}${attempts}${why}`)
     }
     case 'stopped': {
       const before = run.started_at === null ? ', before it was started' : lasted(run)
@@ -193,8 +201,6 @@ function offeredBefore(run: Run, ranked: readonly RankedRunner[], now: Timestamp
       sentence(`Of those online none has ${short(words)}; ${offeredText(each, now)}`),
     )
 }
-
-const sentence = (text: string): string => `${text}.`
 
 function outlookOf({ run, holder }: RunFacts, terms: Terms, now: Timestamp): string | null {
   const at = (time: Timestamp, seconds: number) => clockTime(addSeconds(time, seconds), now)

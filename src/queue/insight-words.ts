@@ -17,6 +17,9 @@ export function listed(texts: readonly string[], left_out = 0): string {
   return named.length === 0 ? last : `${named.join(', ')} and ${last}`
 }
 
+/** It ends where it ends already, as what a program said may. */
+export const sentence = (text: string): string => (/[.:!?…]$/.test(text) ? text : `${text}.`)
+
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count} ${count === 1 ? one : many}`
 

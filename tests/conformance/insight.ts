@@ -213,6 +213,12 @@ export function describeInsight(setup: Setup): void {
       )
       const failed = await world.bring('failed', {}, runner)
       expect(await summaryOf(failed.run)).toBe('Failed at 12:00:00 UTC: broken.')
+      const again = await world.bring('running', {}, runner)
+      const report = { ...again.report, error: 'Traceback (most recent call last):\n  oh' }
+      await world.runs.fail(report, world.clock.now())
+      expect(await summaryOf(again.run)).toBe(
+        'Failed at 12:00:00 UTC: Traceback (most recent call last):',
+      )
       const stopped = await world.add()
       await world.runs.stop(stopped.run_id, world.clock.now())
       expect(await summaryOf(stopped)).toBe('Stopped at 12:00:00 UTC, before it was started.')

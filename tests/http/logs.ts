@@ -96,7 +96,7 @@ export function describeLogs(setup: Setup): void {
       const two = { ...run, run_id: other.run_id, session_id: other.session_id }
       const cancelled = { status: 'stopped', cause: 'cancelled', ...by }
       expect(changesIn(service)).toEqual([
-        { msg: 'runner registered', request_id, runner_id, hostname: 'alpha' },
+        { msg: 'runner registered', request_id, runner_id, runner_hostname: 'alpha' },
         { msg: 'run added', ...run, status: 'pending', cause: 'added', ...by },
         { msg: 'run claimed', ...run, status: 'claimed', cause: 'claimed', ...at },
         { msg: 'run started', ...run, status: 'running', cause: 'started', ...at },
