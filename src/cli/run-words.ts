@@ -47,6 +47,10 @@ export function ending(run: RunView): string {
   return `${status} ${status === 'completed' ? 'in' : 'after'} ${time}`
 }
 
+/** `, with attempt 2 of 3`, which may have come and gone between two looks; nothing of the first. */
+export const lastAttempt = ({ attempt, max_attempts }: RunView): string =>
+  attempt > 1 ? `, with attempt ${attempt} of ${max_attempts}` : ''
+
 /** The host a run is held by; the runner's id where the runner is gone. */
 export function hostOf(run: RunView, runners: RunnerView[]): string | null {
   return runners.find((each) => each.runner_id === run.runner_id)?.hostname ?? run.runner_id

@@ -8,7 +8,7 @@ import { Interrupted } from './errors.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { followRun, type Watcher } from './follow.ts'
 import { printJson, printLine, styleStatus } from './output.ts'
-import { activity, ending } from './run-words.ts'
+import { activity, ending, lastAttempt } from './run-words.ts'
 import { type StatusLine, statusLine } from './status-line.ts'
 import { printable } from './text.ts'
 
@@ -111,7 +111,7 @@ export function printOutcome(context: Context, run: RunView, json: boolean): voi
   const { stdout, stderr } = context
   const outcome = OUTCOMES[run.status]
   context.exitCode = outcome ?? EXIT.waitedOut
-  const words = outcome === undefined ? `is still ${run.status}` : ending(run)
+  const words = outcome === undefined ? `is still ${run.status}` : ending(run) + lastAttempt(run)
   stderr.write(`${run.run_id} ${words.replace(run.status, styleStatus(stderr, run.status))}\n`)
   if (run.error !== null) printLine(stderr, run.error)
   if (json) printJson(stdout, run)

@@ -21,7 +21,7 @@ interface RunnerFlags {
   token?: string
   json?: true
   tag?: string[]
-  requireMatchingTags: boolean
+  requireMatchingTags?: boolean
   slots: number
   executorType: string
   profile: string
@@ -39,9 +39,11 @@ const HELP = `
 The command gets the prompt on stdin and RUNQUEUE_RUN_ID, RUNQUEUE_SESSION_ID, RUNQUEUE_TYPE,
 RUNQUEUE_ATTEMPT, RUNQUEUE_PROMPT, RUNQUEUE_PARAMETERS (JSON), RUNQUEUE_AGENT_NAME,
 RUNQUEUE_SCOPE (JSON), RUNQUEUE_PROJECT_DIR, RUNQUEUE_URL and RUNQUEUE_TOKEN (the runner's own) in
-its environment; a variable that the run has no value for, or one over 128 KiB, is not set. It works in the run's project_dir, or
-in that of the runner. What it prints is the result. An exit code other than 0 fails the run,
-with the end of stderr as the error.
+its environment; a variable that the run has no value for, or one over 128 KiB, is not set. It
+works in the run's project_dir, or in that of the runner. What it prints is the result. An exit code
+other than 0 fails the run, with the end of stderr as the error.
+
+A command may take as long as it likes; timeout(1) in front of it ends it: -- timeout 600 command…
 
 SIGTERM and Ctrl-C let the work at hand finish, then stop it; a second one kills it at once.
 
@@ -53,7 +55,8 @@ Examples:
 
 export function runnerCommand(): Command {
   return new Command('runner')
-    .description('take runs from the queue and execute a command for each')
+    .summary('take runs from the queue and execute a command for each')
+    .description('Takes runs from the queue and executes a command for each.')
     .usage('[options] -- <command...>')
     .argument('<command...>', 'the program and its arguments')
     .addOption(urlOption())
@@ -61,7 +64,7 @@ export function runnerCommand(): Command {
     .addOption(jsonOption())
     .option('--slots <count>', 'how many runs at a time', wholeNumber(1, SLOTS_MAX), 1)
     .option('--tag <tag>', 'what this runner offers; may be given more than once', collect)
-    .option('--require-matching-tags', 'take only runs that demand one of the tags', false)
+    .option('--require-matching-tags', 'take only runs that demand one of the tags')
     .option('--executor-type <type>', 'the executor_type that runs may demand', 'shell')
     .option('--profile <name>', 'the executor_profile; tells like runners apart', 'default')
     .option('--hostname <name>', "the hostname that runs may demand (default: this machine's)")
@@ -89,7 +92,7 @@ async function run(command: [string, ...string[]], flags: RunnerFlags): Promise<
     command,
     slots: flags.slots,
     tags: flags.tag ?? [],
-    require_matching_tags: flags.requireMatchingTags,
+    require_matching_tags: flags.requireMatchingTags ?? false,
     executor_type: flags.executorType,
     profile: flags.profile,
     grace_seconds: flags.graceSeconds,

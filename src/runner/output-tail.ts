@@ -21,6 +21,11 @@ export class OutputTail {
     this.#seen += chunk.length
   }
 
+  /** Of the beginning, in bytes. */
+  get leftOut(): number {
+    return Math.max(0, this.#seen - this.#ring.length)
+  }
+
   /** UTF-8; begins with a whole character, and what is no UTF-8 at all becomes U+FFFD. */
   text(): string {
     const size = this.#ring.length

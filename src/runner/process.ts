@@ -27,7 +27,8 @@ export interface ProcessOptions {
 }
 
 export type Outcome =
-  | { status: 'completed'; text: string }
+  /** `left_out`: how many bytes came before the text, where there were more than are kept. */
+  | { status: 'completed'; text: string; left_out: number }
   | { status: 'failed'; error: string }
   /** The signal that ended the command. */
   | { status: 'stopped'; signal: StopSignal }
@@ -103,7 +104,9 @@ export class CommandProcess {
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
 
     if (stoppedBy !== null) return { status: 'stopped', signal: stoppedBy }
-    if (code === 0) return { status: 'completed', text: output.text() }
+    if (code === 0) {
+      return { status: 'completed', text: output.text(), left_out: output.leftOut }
+    }
     const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`
     return { status: 'failed', error: `the command ${how}\n${errors.text()}`.trimEnd() }
   }

@@ -118,7 +118,9 @@ function excerpt(text: string): string {
 function detail(outcome: Outcome): string {
   switch (outcome.status) {
     case 'completed':
-      return ''
+      return outcome.left_out === 0
+        ? ''
+        : `, without the first ${outcome.left_out} bytes of its output: --output-bytes keeps more`
     case 'failed':
       return `: ${outcome.error.split('\n', 1)[0]}`
     case 'stopped':

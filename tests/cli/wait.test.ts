@@ -107,6 +107,12 @@ describe('while it waits', () => {
     expect(stderr).toContain(`${ID} pending again after attempt 1 of 3\n`)
   })
 
+  test('what came and went between two looks is told at the end', async () => {
+    const looks = [aRun(), { ...completed, attempt: 3, max_attempts: 3 }]
+    const { stderr } = await cli(['wait', ID], scriptedServer({ looks, runners: [RUNNER] }))
+    expect(stderr).toMatch(/completed.*, with attempt 3 of 3\n$/)
+  })
+
   test('a run that is running is asked about rarely, one that waits often', async () => {
     const server = scriptedServer({ looks: [aRun(), aRun(), running, completed] })
     await cli(['wait', ID], server)

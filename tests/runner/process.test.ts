@@ -46,17 +46,22 @@ test('what goes in on stdin, whole; what comes out on stdout', async () => {
   expect(await sh('wc -c | tr -d " "', { input }).outcome).toEqual({
     status: 'completed',
     text: '300001\n',
+    left_out: 0,
   })
 })
 
 test('of much output, the end', async () => {
   const outcome = await sh('seq 100000', { output_bytes: 14 }).outcome
-  expect(outcome).toEqual({ status: 'completed', text: '\n99999\n100000\n' })
+  expect(outcome).toEqual({ status: 'completed', text: '\n99999\n100000\n', left_out: 588_881 })
 })
 
 test('input that nobody reads is no error', async () => {
   const input = 'x'.repeat(1_000_000)
-  expect(await sh('echo done', { input }).outcome).toEqual({ status: 'completed', text: 'done\n' })
+  expect(await sh('echo done', { input }).outcome).toEqual({
+    status: 'completed',
+    text: 'done\n',
+    left_out: 0,
+  })
 })
 
 test('the environment is the one of the runner, changed as asked', async () => {
@@ -156,7 +161,7 @@ test('a child left behind with the output in hand does not hold the run', async 
   const began = performance.now()
   const outcome = await sh(`sleep 60 & echo $! > ${pids}; echo done`).outcome
   expect(performance.now() - began).toBeLessThan(3000)
-  expect(outcome).toEqual({ status: 'completed', text: 'done\n' })
+  expect(outcome).toEqual({ status: 'completed', text: 'done\n', left_out: 0 })
   process.kill(await pidIn(pids))
 })
 

@@ -44,6 +44,15 @@ test('tells the server who it is', async () => {
   })
 })
 
+test('tells of output that is more than is kept', async () => {
+  const { server, events } = await harness({ command: ['seq', '9'], output_bytes: 4 })
+  await server.answerPoll({ runs: [claimedRun()] })
+  expect((await server.call('completed')).body.result.text).toBe('8\n9\n')
+  expect(events.find(({ event }) => event === 'completed')?.message).toContain(
+    'without the first 14 bytes of its output',
+  )
+})
+
 test('reports a failure with the exit code and the end of stderr', async () => {
   const { server } = await harness({ command: ['sh', '-c', 'echo oh no >&2; exit 3'] })
   await server.answerPoll({ runs: [claimedRun()] })
