@@ -1,6 +1,8 @@
 /** What is going on with a run, in words. */
 import type { RunnerView, RunView } from '../http/views.ts'
 import { isTerminal, type Timestamp } from '../queue/run.ts'
+import { LIST_LIMIT } from '../queue/run-queue.ts'
+import { whyNobodyTakesIt } from '../queue/runner-match.ts'
 import { clockTime, secondsBetween } from '../queue/time.ts'
 import { duration, oneLine } from './text.ts'
 
@@ -50,6 +52,10 @@ export function ending(run: RunView): string {
 /** `, with attempt 2 of 3`, which may have come and gone between two looks; nothing of the first. */
 export const lastAttempt = ({ attempt, max_attempts }: RunView): string =>
   attempt > 1 ? `, with attempt ${attempt} of ${max_attempts}` : ''
+
+/** Why a pending run may wait in vain; null, too, where there may be more runners than were listed. */
+export const vain = (run: RunView, runners: RunnerView[]): string | null =>
+  runners.length < LIST_LIMIT ? whyNobodyTakesIt(run.demands, runners) : null
 
 /** The host a run is held by; the runner's id where the runner is gone. */
 export function hostOf(run: RunView, runners: RunnerView[]): string | null {

@@ -2,13 +2,12 @@
 import type { RunqueueClient } from '../client/index.ts'
 import type { RunnerView, RunView } from '../http/views.ts'
 import type { RunStatus } from '../queue/run.ts'
-import { whyNobodyTakesIt } from '../queue/runner-match.ts'
 import type { Context, Output } from './context.ts'
 import { Interrupted } from './errors.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { followRun, type Watcher } from './follow.ts'
 import { printJson, printLine, styleStatus } from './output.ts'
-import { activity, ending, lastAttempt } from './run-words.ts'
+import { activity, ending, lastAttempt, vain } from './run-words.ts'
 import { type StatusLine, statusLine } from './status-line.ts'
 import { printable } from './text.ts'
 
@@ -92,7 +91,7 @@ function narrator(
         shown = { words, since: since === null ? context.now().getTime() : Date.parse(since) }
       }
       const waits = run.status === 'pending' && runners !== null
-      line.show({ ...shown, hint: waits ? whyNobodyTakesIt(run.demands, runners ?? []) : null })
+      line.show({ ...shown, hint: waits ? vain(run, runners ?? []) : null })
     },
     onLost(error) {
       line.show({ words: `${error.message}; trying again`, since: null, hint: null })

@@ -194,6 +194,16 @@ lnch_000000000001  stale   10m ago  old-1    shell     -            /srv/project
 `)
 })
 
+test('of more runners than are listed nothing is said that another may belie', async () => {
+  const runners = Array.from({ length: 1000 }, () => aRunner())
+  const looks = [aRun({ demands: { tags: ['gpu'] } })]
+  expect((await cli(['show', 'run_1'], scriptedServer({ looks, runners }))).stdout).not.toContain(
+    'no registered runner',
+  )
+  const { stderr } = await cli(['runners'], scriptedServer({ runners }))
+  expect(stderr).toBe('no more than the first 1000 are listed\n')
+})
+
 test('retry prints the new id, stop what became of the run', async () => {
   expect((await cli(['retry', 'run_9'])).stdout).toBe('run_000000000001\n')
   expect((await cli(['stop', 'run_9'])).stdout).toBe('run_9 stopping\n')

@@ -1,5 +1,7 @@
 /** The dashboard as it goes over the wire; what a person does with it is tried in a browser. */
 import { describe, expect, test } from 'vitest'
+import { LIST_LIMIT } from '../../src/queue/run-queue.ts'
+import { aNewRunner } from '../support/factories.ts'
 import type { Answer } from './support/api.ts'
 import { type Service, type Setup, shared } from './support/service.ts'
 
@@ -97,6 +99,22 @@ export function describeDashboard(setup: Setup): void {
       const activity = await view(service, 'activity?span=hour')
       expect(activity.text).toContain('<b>2</b> added')
       expect((await view(service, 'activity?span=day')).text).toContain('In the last day')
+    })
+
+    test('of more runners than it looks at it says at least', async () => {
+      const service = await setup()
+      await service.addRun({ additional_demands: { tags: ['rare'] } })
+      const { runners } = service.engine
+      const long_ago = '2026-01-01T00:00:00.000Z'
+      await Promise.all(
+        Array.from({ length: LIST_LIMIT }, () =>
+          runners.register(aNewRunner(), long_ago, long_ago),
+        ),
+      )
+      const { text } = await view(service, 'overview')
+      expect(text).toMatch(/<b>0\+<\/b><small class="is-stale">1,000\+ stale/)
+      expect(text).toContain('0+ runners')
+      expect(text).not.toContain('nobody')
     })
 
     test('what no sample shows is not told as nothing', async () => {

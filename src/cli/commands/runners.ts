@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { RunnerView } from '../../http/views.ts'
+import { LIST_LIMIT } from '../../queue/run-queue.ts'
 import type { Context } from '../context.ts'
 import { clientOf, type ServerOptions } from '../options.ts'
 import { printJson, styleStatus } from '../output.ts'
@@ -16,6 +17,9 @@ export function runnersCommand(context: Context): Command {
       if (options.json) printJson(stdout, answer)
       else if (answer.runners.length === 0) stderr.write('no runner is registered\n')
       else printTable(stdout, columns(now()), answer.runners)
+      if (answer.runners.length >= LIST_LIMIT) {
+        stderr.write(`no more than the first ${LIST_LIMIT} are listed\n`)
+      }
     })
 }
 

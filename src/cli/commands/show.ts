@@ -2,11 +2,10 @@ import { Command } from 'commander'
 import type { RunnerView, RunView } from '../../http/views.ts'
 import type { Timestamp } from '../../queue/run.ts'
 import { LIST_LIMIT } from '../../queue/run-queue.ts'
-import { whyNobodyTakesIt } from '../../queue/runner-match.ts'
 import type { Context } from '../context.ts'
 import { clientOf, type ServerOptions } from '../options.ts'
 import { printBlock, printFacts, printJson, styleStatus } from '../output.ts'
-import { ending, hostOf, standing } from '../run-words.ts'
+import { ending, hostOf, standing, vain } from '../run-words.ts'
 import { absoluteAndRelative, oneLine } from '../text.ts'
 import { printTimeline } from '../timeline.ts'
 
@@ -50,7 +49,7 @@ function facts(context: Context, run: RunView, runners: RunnerView[]) {
   const facts: [title: string, value: string | null][] = [
     ['Run', run.run_id],
     ['Status', status],
-    ['Waits', waiting ? text(whyNobodyTakesIt(run.demands, runners)) : null],
+    ['Waits', waiting ? text(vain(run, runners)) : null],
     ['Type', run.type],
     ['Session', text(run.session_id)],
     ['Parent', text(run.parent_session_id)],

@@ -6,7 +6,7 @@ import type { DemandGroup, Standing } from '../../queue/overview.ts'
 import { LIST_LIMIT } from '../../queue/run-queue.ts'
 import type { RunnerView } from '../views.ts'
 import { SPANS, type Span } from './activity.tsx'
-import { countText, DemandChips, Mark, numberText, runHref, Table, Time, View } from './parts.tsx'
+import { countText, DemandChips, Mark, runHref, Table, Time, View } from './parts.tsx'
 import { hostsOf, RunsTable } from './runs-table.tsx'
 
 const GROUPS = 30
@@ -25,10 +25,17 @@ export async function overviewView(
   ])
   const online = runners.filter((each) => each.status === 'online' && !each.deregistered_at)
   const hosts = hostsOf(runners)
+  /** There may be more runners than these. */
+  const isCut = runners.length >= LIST_LIMIT
+  const count = (of: number): Count => ({ count: of, at_least: isCut })
   const more = waiting.groups_left_out
   return (
     <View title="Overview" heading={<h1 class="unseen">Overview</h1>} follow="all">
-      <Tiles standing={standing} online={online.length} stale={runners.length - online.length} />
+      <Tiles
+        standing={standing}
+        online={count(online.length)}
+        stale={count(runners.length - online.length)}
+      />
       <section class="card" aria-labelledby="activity-title">
         <div class="head">
           <h2 id="activity-title">Activity</h2>
@@ -49,7 +56,7 @@ export async function overviewView(
             Nothing waits to be claimed. <code>runqueue add 'a prompt'</code> adds a run.
           </p>
         ) : (
-          <Groups groups={waiting.groups} online={online} />
+          <Groups groups={waiting.groups} online={online} isCut={isCut} />
         )}
         {more.count > 0 && (
           <p class="faint foot">
@@ -90,7 +97,7 @@ export async function overviewView(
   )
 }
 
-function Tiles(props: { standing: Standing; online: number; stale: number }) {
+function Tiles(props: { standing: Standing; online: Count; stale: Count }) {
   const { standing, online, stale } = props
   const { scheduled } = standing
   return (
@@ -109,8 +116,8 @@ function Tiles(props: { standing: Standing; online: number; stale: number }) {
             <Mark of="online" />
             runners online
           </span>
-          <b>{numberText(online)}</b>
-          {stale > 0 && <small class="is-stale">{numberText(stale)} stale</small>}
+          <b>{countText(online)}</b>
+          {stale.count > 0 && <small class="is-stale">{countText(stale)} stale</small>}
         </a>
       </li>
     </ul>
@@ -130,7 +137,13 @@ const Tile = (props: { status: string; count: Count; more?: string | undefined }
   </li>
 )
 
-const Groups = ({ groups, online }: { groups: DemandGroup[]; online: readonly RunnerView[] }) => (
+interface GroupsProps {
+  groups: DemandGroup[]
+  online: readonly RunnerView[]
+  isCut: boolean
+}
+
+const Groups = ({ groups, online, isCut }: GroupsProps) => (
   <Table label="What waits, by what it demands">
     <thead>
       <tr>
@@ -169,7 +182,7 @@ const Groups = ({ groups, online }: { groups: DemandGroup[]; online: readonly Ru
               </a>
             </td>
             <td>
-              <Able able={able} isCut={online.length >= LIST_LIMIT} />
+              <Able able={able} isCut={isCut} />
             </td>
           </tr>
         )
@@ -189,5 +202,6 @@ function Able({ able, isCut }: { able: number; isCut: boolean }) {
       </span>
     )
   }
-  return <>{able === 1 ? '1 runner' : `${numberText(able)}${isCut ? '+' : ''} runners`}</>
+  if (able === 1 && !isCut) return <>1 runner</>
+  return <>{countText({ count: able, at_least: isCut })} runners</>
 }
