@@ -81,7 +81,11 @@ export function serveCommand(context: Context): Command {
       const { startServer } = await import('../../main.ts')
       const { createLog } = await import('../log.ts')
       const server = await startServer(config, createLog(config.logLevel))
-      context.stdout.write(welcome(server, config))
+      context.stdout.write(
+        `runqueue listens on ${server.url} (database: ${shownUrl(config.databaseUrl)})\n`,
+      )
+      // To a person; a service manager keeps all that it gets, at each start.
+      if (context.stdout.isTty) context.stdout.write(firstSteps(server))
       if (server.isOpen) context.stderr.write(OPEN)
       await leaveOnSignal(context, server)
     })
@@ -101,10 +105,9 @@ export function configOf(flags: Flags): Config {
   }
 }
 
-function welcome({ url, isOpen }: RunningServer, { databaseUrl }: Config): string {
+function firstSteps({ url, isOpen }: RunningServer): string {
   const elsewhere = url === 'http://127.0.0.1:8765' ? '' : ` --url ${url}`
-  return `runqueue listens on ${url} (database: ${shownUrl(databaseUrl)})
-
+  return `
 In a second terminal, start a runner that hands each prompt to a command:
   npx runqueue runner${elsewhere} -- sh -c 'read name; echo "hello $name"'
 In a third, give it work:
