@@ -1,5 +1,7 @@
 /** What a command may touch of the process around it; tests hand in their own. */
 import { styleText } from 'node:util'
+import type { Fetch } from '../client/fetch.ts'
+import { httpFetch } from '../client/http-fetch.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 
 export type Format = Parameters<typeof styleText>[0]
@@ -17,7 +19,7 @@ export interface Context {
   readonly stdin: AsyncIterable<Uint8Array>
   readonly stdout: Output
   readonly stderr: Output
-  readonly fetch: typeof fetch
+  readonly fetch: Fetch
   readonly now: () => Date
   /** Calls back at Ctrl-C, until the function it returns is called. */
   readonly onInterrupt: (callback: () => void) => () => void
@@ -33,7 +35,7 @@ export function processContext(): Context {
     },
     stdout: output(process.stdout),
     stderr: output(process.stderr),
-    fetch,
+    fetch: httpFetch,
     now: () => new Date(),
     onInterrupt(callback) {
       process.once('SIGINT', callback)

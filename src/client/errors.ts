@@ -1,4 +1,5 @@
 /** What can go wrong between a client and the server, in words a person can act on. */
+import type { Answer } from './fetch.ts'
 
 /** The server answered, and the answer is no. `code` is stable, `message` is for people. */
 export class ApiError extends Error {
@@ -39,7 +40,7 @@ interface ErrorBody {
 }
 
 /** Reads an answer that is not 2xx. */
-export function apiError(answer: Response, text: string): ApiError {
+export function apiError(answer: Answer, text: string): ApiError {
   const body = parseObject(text)
   const status = `the server answered ${answer.status} ${answer.statusText}`.trimEnd()
   const retryAfter = Number(answer.headers.get('retry-after') ?? Number.NaN)

@@ -1,5 +1,6 @@
 /** From a call to a request, and from its answer to a value. */
 import { ApiError, apiError, ConnectionError } from './errors.ts'
+import type { Answer, Asked, Fetch } from './fetch.ts'
 import { retrying } from './retry.ts'
 
 export interface ClientOptions {
@@ -7,7 +8,7 @@ export interface ClientOptions {
   url: string
   /** As `runqueue token create` printed it. Not needed while the server has none. */
   token?: string | undefined
-  fetch?: typeof fetch
+  fetch?: Fetch
   /**
    * How often a call is made again that was not answered, or refused for the moment (`Retry-After`),
    * where that does nothing twice: 3 times unless said otherwise.
@@ -32,7 +33,7 @@ const RETRIES = 3
 export class Transport {
   readonly url: string
   readonly retries: number
-  readonly #fetch: typeof fetch
+  readonly #fetch: Fetch
   readonly #headers: Record<string, string>
 
   constructor(options: ClientOptions) {
@@ -80,17 +81,17 @@ export class Transport {
     path: string,
     { query = {}, body, headers }: RequestOptions,
     signal: AbortSignal,
-  ): Promise<Response> {
+  ): Promise<Answer> {
     const url = new URL(this.url + path)
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value))
     }
-    const init: RequestInit = { method, headers: { ...this.#headers, ...headers }, signal }
+    const asked: Asked = { method, headers: { ...this.#headers, ...headers }, signal }
     if (body !== undefined) {
-      init.body = JSON.stringify(body)
-      init.headers = { ...init.headers, 'content-type': 'application/json' }
+      asked.body = JSON.stringify(body)
+      asked.headers['content-type'] = 'application/json'
     }
-    return this.#fetch(url, init)
+    return this.#fetch(url, asked)
   }
 }
 

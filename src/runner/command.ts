@@ -14,7 +14,7 @@ import {
 import { printable } from '../cli/text.ts'
 import type { Log } from './events.ts'
 import { type RunnerOptions, SLOTS_MAX } from './options.ts'
-import { type RunnerHandle, startRunner } from './runner.ts'
+import type { RunnerHandle } from './runner.ts'
 
 interface RunnerFlags {
   url: string
@@ -86,7 +86,7 @@ export function runnerCommand(): Command {
 }
 
 async function run(command: [string, ...string[]], flags: RunnerFlags): Promise<void> {
-  const runner = start({
+  const runner = await start({
     url: flags.url,
     token: flags.token,
     command,
@@ -114,7 +114,9 @@ async function run(command: [string, ...string[]], flags: RunnerFlags): Promise<
 }
 
 /** What it throws at once is about the command line. */
-function start(options: RunnerOptions): RunnerHandle {
+async function start(options: RunnerOptions): Promise<RunnerHandle> {
+  // Loaded here, so that other commands do not wait for what carries out runs.
+  const { startRunner } = await import('./runner.ts')
   try {
     return startRunner(options)
   } catch (error) {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { once, setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { httpFetch } from '../client/http-fetch.ts'
 import {
   type ClaimAnswer,
   isTokenRefused,
@@ -84,7 +85,7 @@ class Runner {
     const { url, token, backoff, log } = settings
     this.#settings = settings
     // Its own patience has calls made again, and says so.
-    this.#client = new RunqueueClient({ url, token, retries: 0 })
+    this.#client = new RunqueueClient({ url, token, fetch: httpFetch, retries: 0 })
     // One listener for each call under way, and there may be hundreds.
     setMaxListeners(0, this.#over.signal)
     this.#patience = { signal: this.#over.signal, backoff, log }
