@@ -5,9 +5,10 @@
  * that leaves the group, as daemons do, is out of reach.) The price: the group outlives a runner
  * that is killed by SIGKILL, or by SIGHUP when its terminal closes.
  */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa } from 'execa'
 import { OutputTail } from './output-tail.ts'
 
 export interface ProcessOptions {
@@ -38,16 +39,8 @@ type StopSignal = 'SIGTERM' | 'SIGKILL'
 const ERROR_BYTES = 8 * 1024
 const GROUP_LOOK_MS = 20
 
-const startProcess = (options: ProcessOptions) =>
-  execa(options.command[0], options.command.slice(1), {
-    cwd: options.cwd,
-    env: options.env,
-    input: options.input,
-    detached: true,
-    buffer: false,
-    reject: false,
-    cleanup: false,
-  })
+const startProcess = ({ command: [program, ...args], cwd, env }: ProcessOptions) =>
+  spawn(program, args, { cwd, env: { ...process.env, ...env }, detached: true })
 
 export class CommandProcess {
   /** Never rejects: a command that cannot be started has failed. */
@@ -83,24 +76,30 @@ export class CommandProcess {
     if (obstacle !== null) {
       return { status: 'failed', error: `cannot work in project_dir ${options.cwd}: ${obstacle}` }
     }
-    const child = startProcess(options)
-    this.#pid = child.pid
-    if (child.pid === undefined) {
-      const { code, originalMessage } = await child
-      return { status: 'failed', error: whyNotStarted(options.command[0], code, originalMessage) }
+    let child: ChildProcessWithoutNullStreams
+    try {
+      child = startProcess(options)
+      this.#pid = child.pid
+      await once(child, 'spawn')
+    } catch (error) {
+      return { status: 'failed', error: whyNotStarted(options.command[0], error) }
     }
+    // Nobody has to read it.
+    child.stdin.on('error', () => {})
+    child.stdin.end(options.input)
     const output = new OutputTail(options.output_bytes)
     const errors = new OutputTail(ERROR_BYTES)
     child.stdout.on('data', (chunk: Buffer) => output.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => errors.push(chunk))
 
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
     const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => {
       child.once('exit', (...exit) => resolve(exit))
     })
     const stoppedBy = this.#sent
-    if (stoppedBy !== null) await this.#groupEnd(child.pid)
+    if (stoppedBy !== null) await this.#groupEnd()
     const streamsMs = (options.streams_seconds ?? 2) * 1000
-    await Promise.race([child, sleep(streamsMs, undefined, { ref: false })])
+    await Promise.race([closed, sleep(streamsMs, undefined, { ref: false })])
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy()
 
     if (stoppedBy !== null) return { status: 'stopped', signal: stoppedBy }
@@ -112,8 +111,8 @@ export class CommandProcess {
   }
 
   /** The grace period is for what the command has started, too. */
-  async #groupEnd(pid: number): Promise<void> {
-    while (this.#sent !== 'SIGKILL' && signalGroup(pid, 0)) await sleep(GROUP_LOOK_MS)
+  async #groupEnd(): Promise<void> {
+    while (this.#sent !== 'SIGKILL' && signalGroup(this.#pid, 0)) await sleep(GROUP_LOOK_MS)
   }
 
   #send(signal: StopSignal): void {
@@ -124,9 +123,9 @@ export class CommandProcess {
 }
 
 /** @returns whether the group had anybody left to signal. */
-function signalGroup(pid: number, signal: StopSignal | 0): boolean {
+function signalGroup(pid: number | undefined, signal: StopSignal | 0): boolean {
   try {
-    return process.kill(-pid, signal)
+    return pid !== undefined && process.kill(-pid, signal)
   } catch {
     return false
   }
@@ -142,11 +141,12 @@ function whyNotIn(directory: string): string | null {
   }
 }
 
-function whyNotStarted(program: string, code: string | undefined, message: string | undefined) {
+function whyNotStarted(program: string, error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException
   const reasons: Record<string, string> = {
     ENOENT: 'there is no such program, or not the interpreter that its first line names',
     EACCES: 'it may not be executed, or its directory not be entered',
     E2BIG: 'its arguments and environment are too long for this system',
   }
-  return `cannot start ${program}: ${reasons[code ?? ''] ?? message ?? 'unknown reason'}`
+  return `cannot start ${program}: ${reasons[code] ?? message}`
 }
