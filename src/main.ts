@@ -4,10 +4,8 @@ import type { Logger } from 'pino'
 import { logChanges } from './change-log.ts'
 import type { Config } from './config.ts'
 import { openEngine } from './engine.ts'
-import { createApp } from './http/app.ts'
 import { isLoopback } from './http/loopback.ts'
 import { serveRequests } from './http/requests.ts'
-import { closeServer, createHttpServer, silentConnections } from './http/server.ts'
 import type { Engine } from './queue/engine.ts'
 import { addSeconds, timestamp } from './queue/time.ts'
 import { type Tracing, wantsTraces } from './tracing/tracing.ts'
@@ -38,12 +36,18 @@ class ListenError extends Error {
 /** @throws DatabaseOpenError, ListenError */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
   const tracing = await tracingOf(process.env, log)
-  const engine = await openEngine({
-    url: config.databaseUrl,
-    durability: config.durability,
-    matchTimeoutSeconds: config.noMatchTimeoutSeconds,
-    thread: true,
-  })
+  // What answers requests is loaded while the engine's thread loads what that needs.
+  const [engine, { createApp }, { closeServer, createHttpServer, silentConnections }] =
+    await Promise.all([
+      openEngine({
+        url: config.databaseUrl,
+        durability: config.durability,
+        matchTimeoutSeconds: config.noMatchTimeoutSeconds,
+        thread: true,
+      }),
+      import('./http/app.ts'),
+      import('./http/server.ts'),
+    ])
   const closing = new AbortController()
   const now = () => timestamp(new Date())
   const seldom = seldomOfEachTrouble(() => performance.now())

@@ -27,7 +27,7 @@ try {
     PORT: '0',
     LOG_LEVEL: 'warn',
   })
-  const { url } = await startServer(config, createLog(config.logLevel))
+  const { url } = await startServer(config, await createLog(config.logLevel))
   process.send?.({ url, database })
 } catch (error) {
   process.stderr.write(`error: ${(error as Error).message}\n`)

@@ -80,7 +80,7 @@ export function serveCommand(context: Context): Command {
       // Loaded here, so that commands which only ask a server do not wait for all that one is made of.
       const { startServer } = await import('../../main.ts')
       const { createLog } = await import('../log.ts')
-      const server = await startServer(config, createLog(config.logLevel))
+      const server = await startServer(config, await createLog(config.logLevel))
       context.stdout.write(
         `runqueue listens on ${server.url} (database: ${shownUrl(config.databaseUrl)})\n`,
       )
