@@ -42,12 +42,12 @@ export function shownUrl(url: string): string {
 /** What only a file can do. @throws DatabaseOpenError, with `advice`, where it is none. */
 export async function existingFile(url: string, advice: string): Promise<string> {
   if (OPENERS.get(schemeOf(url)) === openPostgres) throw new DatabaseOpenError(advice)
-  return (await import('./sqlite/database.ts')).existingDatabase(url)
+  return (await import('./sqlite/file.ts')).existingDatabase(url)
 }
 
 async function openSqlite(options: EngineOptions): Promise<Engine> {
   const { thread = false, existing = false, ...given } = options
-  if (existing) (await import('./sqlite/database.ts')).existingDatabase(given.url)
+  if (existing) (await import('./sqlite/file.ts')).existingDatabase(given.url)
   if (thread) return await (await import('./sqlite/thread.ts')).openSqliteThread(given)
   return await (await import('./sqlite/engine.ts')).openSqliteEngine(given)
 }

@@ -1,5 +1,5 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
-import { desc, eq, sql } from 'drizzle-orm'
+import { desc, eq, sql } from '../drizzle.ts'
 import { type ChangedBy, clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'

@@ -3,7 +3,7 @@
  * however it ended; here it becomes a run of its parent, in the transaction in which the child ended,
  * or the run that the parent was busy with.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import {
   CALLBACK_BATCH,
   type Changed,

@@ -6,7 +6,7 @@
  * connection, and costs less than a microsecond, so one watcher per process looks every few
  * milliseconds while anybody waits, however many wait. Only when it changed are the events read.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import type { Changes, News } from '../queue/engine.ts'
 import type { Orm } from './database.ts'
 import type { Client } from './driver.ts'

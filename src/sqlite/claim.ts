@@ -13,7 +13,7 @@
  * So the number of hops depends on what the runner offers, not on how many demands it cannot meet.
  * Of each candidate key the index gives the head (priority, age), and of these the best is taken.
  */
-import { asc, desc, sql } from 'drizzle-orm'
+import { asc, desc, sql } from '../drizzle.ts'
 import { because } from '../queue/cause.ts'
 import { type ClaimedRun, isTerminal, type Timestamp } from '../queue/run.ts'
 import { changeOf, type RunChange } from '../queue/run-change.ts'

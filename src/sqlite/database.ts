@@ -1,17 +1,15 @@
 /** Opens the file: driver, pragmas, migrations. */
-import { existsSync, mkdirSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import type { Durability } from '../queue/engine.ts'
-import { DatabaseOpenError } from '../queue/errors.ts'
 import { type Client, loadDriver } from './driver.ts'
+import { type BetterSQLite3Database, drizzle } from './drizzle.ts'
 import { isBusy, translateOpen } from './errors.ts'
+import { BUSY_TIMEOUT_MS, databasePath, openWatcher } from './file.ts'
 import { migrate, refuseForeign } from './migrate.ts'
-import * as schema from './schema.ts'
 
-export type Orm = BetterSQLite3Database<typeof schema>
+export type Orm = BetterSQLite3Database
 
 export interface Database {
   client: Client
@@ -19,30 +17,10 @@ export interface Database {
   path: string
 }
 
-/** SQLite's own busy wait blocks the whole process, so it is tiny; the commit lane waits instead. */
-const BUSY_TIMEOUT_MS = 1
 /** While opening and migrating nobody is served yet, so blocking is fine. */
 const OPEN_TIMEOUT_MS = 10_000
 /** The WAL file is cut back to this when it is reset. */
 const JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
-
-/** `file:./data/runqueue.db`, `sqlite:…` or a plain path. */
-function databasePath(url: string): string {
-  if (url.startsWith('file://')) return fileURLToPath(url)
-  return resolve(url.replace(/^(file|sqlite):/, ''))
-}
-
-/**
- * The path of a database that is to be there: a slip in its name must not make a new one.
- * @throws DatabaseOpenError
- */
-export function existingDatabase(url: string): string {
-  const path = databasePath(url)
-  if (existsSync(path)) return path
-  throw new DatabaseOpenError(
-    `there is no database at ${path}. Name it with --database or DATABASE_URL.`,
-  )
-}
 
 /**
  * Opens and migrates the database file, making it and its folder where they do not exist.
@@ -70,7 +48,7 @@ export async function openDatabase(url: string, durability: Durability): Promise
     client.pragma('temp_store = MEMORY')
     migrate(client, path)
     client.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
-    return { client, orm: drizzle({ client, schema }), path }
+    return { client, orm: drizzle({ client }), path }
   } catch (error) {
     client?.close()
     throw translateOpen(path, error)
@@ -94,14 +72,8 @@ async function useWal(client: Client): Promise<void> {
   }
 }
 
-/** One more connection to a database that is open, for reads that must not wait for anything. */
+/** One more connection to a database that is open, which can only read. */
 export async function openReader(url: string): Promise<Pick<Database, 'client' | 'orm'>> {
   const client = await openWatcher(databasePath(url))
-  return { client, orm: drizzle({ client, schema }) }
-}
-
-/** A second connection, for watching what others commit. */
-export async function openWatcher(path: string): Promise<Client> {
-  const Driver = await loadDriver()
-  return new Driver(path, { readonly: true, timeout: BUSY_TIMEOUT_MS })
+  return { client, orm: drizzle({ client }) }
 }

@@ -6,8 +6,9 @@ import { prepareCallbacks } from './callbacks.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CommitLane } from './commit-lane.ts'
-import { type Database, openDatabase, openReader, openWatcher } from './database.ts'
+import { type Database, openDatabase, openReader } from './database.ts'
 import { translating } from './errors.ts'
+import { openWatcher } from './file.ts'
 import { prepareFollow } from './follow.ts'
 import { createInsight } from './insight.ts'
 import { prepareMatching } from './matching.ts'
@@ -107,7 +108,7 @@ export function prepareEngine(
     ),
     sessions: translating(createSessions({ orm, lane, follow, stops, ownership })),
     runners: translating(createRunners({ orm, lane, callbacks, registry, ownership })),
-    tokens: translating(createTokens(orm, lane)),
+    tokens: translating(createTokens({ orm, client }, lane)),
     insight: translating(createInsight({ orm, registry, matching })),
     metrics: translating(createMetrics(orm, lane)),
     storage: translating(createStorage({ orm, client }, lane, shorten)),

@@ -1,5 +1,5 @@
 /** How a session follows its runs, in the transaction of the change that it follows. */
-import { eq, sql } from 'drizzle-orm'
+import { eq, sql } from '../drizzle.ts'
 import type { JsonValue, Timestamp } from '../queue/run.ts'
 import { ACTIVE_STATUSES } from '../queue/run.ts'
 import type { SessionStatus } from '../queue/session.ts'

@@ -1,5 +1,5 @@
 /** What happened to runs, as the triggers wrote it down. */
-import { asc, sql } from 'drizzle-orm'
+import { asc, sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import {
   eventCursor,

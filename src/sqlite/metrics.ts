@@ -2,7 +2,7 @@
  * The metrics: the sum of run_events, folded into `counters` bit by bit. `metrics_event_id` tells how
  * far; the events that follow are added by whoever reads, in the same statement.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import {
   bucketCase,
   countersOf,

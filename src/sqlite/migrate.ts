@@ -6,7 +6,7 @@
  * table is Drizzle's.
  */
 import { fileURLToPath } from 'node:url'
-import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { readMigrationFiles } from '../drizzle.ts'
 import { DatabaseOpenError } from '../queue/errors.ts'
 import type { Client } from './driver.ts'
 

@@ -1,5 +1,5 @@
 /** What people look at who watch the queue, on SQLite. */
-import { desc, sql } from 'drizzle-orm'
+import { desc, sql } from '../drizzle.ts'
 import { activityOf, edgesOf, sampled } from '../queue/activity.ts'
 import { parseCursor } from '../queue/cursor.ts'
 import {

@@ -1,5 +1,5 @@
 /** Whose a runner is: asked in the transaction of what is done in its name. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'

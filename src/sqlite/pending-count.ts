@@ -2,7 +2,7 @@
  * How many runs are pending. Triggers keep the number once its row is there, which is from when
  * somebody first asks: where nobody bounds the queue, no commit pays for it.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import type { Orm } from './database.ts'
 import { counters, runs } from './schema.ts'
 

@@ -6,7 +6,7 @@
  * created_at < before: younger runs are not looked at. (A clock that stepped back in between may make
  * a run's created_at the later one; it then goes that much later.)
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { parsePlace, placeText, START } from '../queue/prune-place.ts'
 import { TERMINAL_STATUSES } from '../queue/run.ts'
 import { AT_HAND_STATUSES } from '../queue/session.ts'

@@ -1,5 +1,5 @@
 /** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from '../drizzle.ts'
 import type { Changed } from '../queue/callback.ts'
 import { because } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'

@@ -1,5 +1,5 @@
 /** The events of all runs: SQLite gives their ids in the order of commits, so an id is a place. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import type { Feed } from '../queue/feed.ts'
 import { EVENTS_LIMIT, type LiveRunEvent } from '../queue/run-event.ts'
 import type { Orm } from './database.ts'

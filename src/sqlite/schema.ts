@@ -2,16 +2,7 @@
  * The tables on SQLite. `drizzle/sqlite` is generated from here (`npm run generate`); the triggers
  * that write `run_events` are a migration of their own, since Drizzle does not model triggers.
  */
-import { sql } from 'drizzle-orm'
-import {
-  check,
-  index,
-  integer,
-  real,
-  sqliteTable,
-  text,
-  uniqueIndex,
-} from 'drizzle-orm/sqlite-core'
+import { sql } from '../drizzle.ts'
 import { CALLBACK_STATUSES } from '../queue/callback.ts'
 import { CAUSES } from '../queue/cause.ts'
 import { DEMAND_PROPERTIES, type DemandProperty, type Demands } from '../queue/demands.ts'
@@ -27,6 +18,7 @@ import {
 import { SESSION_STATUSES } from '../queue/session.ts'
 import { RESUMED, SESSION_CHANGES } from '../queue/session-change.ts'
 import { TOKEN_ROLES } from '../queue/token.ts'
+import { check, index, integer, real, sqliteTable, text, uniqueIndex } from './drizzle.ts'
 
 const json = <T>(name: string) => text(name, { mode: 'json' }).$type<T>()
 const words = (list: readonly string[]) => sql.raw(list.map((word) => `'${word}'`).join(', '))

@@ -1,5 +1,5 @@
 /** What changes in sessions: written by triggers as long as somebody follows it. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import {
   CHANGES_BYTES,
   CHANGES_LIMIT,

@@ -1,5 +1,5 @@
 /** What the prepared statements of this engine share. */
-import { type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { type Placeholder, type SQL, sql } from '../drizzle.ts'
 import type { RunStatus } from '../queue/run.ts'
 import type { SessionStatus } from '../queue/session.ts'
 import { runs, sessions } from './schema.ts'

@@ -3,7 +3,7 @@
  * that went away. Each is one bounded statement that returns what it changed, so that any number of
  * processes may sweep at once.
  */
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from '../drizzle.ts'
 import type { Changed } from '../queue/callback.ts'
 import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'

@@ -1,8 +1,9 @@
 /** A SQLite file as its tables. */
-import { asc, count, desc, getTableColumns, gt, lte, sql } from 'drizzle-orm'
-import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
+import { asc, count, desc, getTableColumns, gt, lte, sql } from '../drizzle.ts'
 import type { CopiedTable, Key, Row, Tables } from '../queue/tables.ts'
-import { existingDatabase, openDatabase } from './database.ts'
+import { openDatabase } from './database.ts'
+import type { SQLiteColumn, SQLiteTable } from './drizzle.ts'
+import { existingDatabase } from './file.ts'
 import { callbacks, runEvents, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
 
 const TABLES: Record<CopiedTable, { table: SQLiteTable; key: SQLiteColumn }> = {

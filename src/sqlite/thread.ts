@@ -10,40 +10,40 @@
 import type { Changes, Engine, News } from '../queue/engine.ts'
 import { ReadGate, type ReadingPart, readsOf } from '../queue/reads.ts'
 import type { Tokens } from '../queue/tokens.ts'
-import { type Database, openReader } from './database.ts'
+import { type Client, loadDriver } from './driver.ts'
 import type { SqliteOptions } from './engine.ts'
 import { translating } from './errors.ts'
+import { databasePath, openWatcher } from './file.ts'
+import { prepareFindToken } from './find-token.ts'
 import { startThread, type ThreadCalls } from './thread-calls.ts'
-import { prepareFindToken } from './tokens.ts'
 
 /** So many reads are sent to their thread at once: it has the next at hand when one is done. */
 const READS_AT_ONCE = 4
 
 /** Opens the queue in a SQLite file. @throws DatabaseOpenError */
 export async function openSqliteThread(options: SqliteOptions): Promise<Engine> {
-  const thread = await startThread('engine', options)
+  const [thread] = await Promise.all([startThread('engine', options), loadDriver()])
   try {
-    return new EngineThread(thread, await openReader(options.url), options).engine
+    const reader = await openWatcher(databasePath(options.url))
+    return new EngineThread(thread, reader, options).engine
   } catch (error) {
     await thread.close()
     throw error
   }
 }
 
-/** A connection for what this thread reads itself. */
-type Reader = Pick<Database, 'client' | 'orm'>
-
 class EngineThread {
   readonly engine: Engine
   readonly #thread: ThreadCalls
-  readonly #reader: Reader
+  /** For what this thread reads itself. */
+  readonly #reader: Client
   readonly #options: SqliteOptions
   readonly #listeners = new Set<(news: News) => void>()
   readonly #gate = new ReadGate(READS_AT_ONCE)
   #reads: Promise<ThreadCalls> | undefined
   #watched: Promise<unknown> = Promise.resolve()
 
-  constructor(thread: ThreadCalls, reader: Reader, options: SqliteOptions) {
+  constructor(thread: ThreadCalls, reader: Client, options: SqliteOptions) {
     this.#thread = thread
     this.#reader = reader
     this.#options = options
@@ -62,7 +62,7 @@ class EngineThread {
       // Asked before each request goes on: as a call it would double what goes between the threads.
       tokens: this.#methods<Tokens>(
         'tokens',
-        translating({ find: sharingLooks(prepareFindToken(reader.orm)) }),
+        translating({ find: sharingLooks(prepareFindToken(reader)) }),
       ),
       changes,
       close: () => this.#close(),
@@ -134,7 +134,7 @@ class EngineThread {
   }
 
   async #close(): Promise<void> {
-    this.#reader.client.close()
+    this.#reader.close()
     await this.#gate.pass(async () => {})
     // The engine's connection is the last one, which leaves no log behind.
     await (await this.#reads?.catch(() => undefined))?.close()

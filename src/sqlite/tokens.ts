@@ -1,10 +1,11 @@
 /** The tokens on SQLite. */
-import { desc, eq, sql } from 'drizzle-orm'
+import { desc, sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Token } from '../queue/token.ts'
 import type { Tokens } from '../queue/tokens.ts'
 import type { CommitLane } from './commit-lane.ts'
-import type { Orm } from './database.ts'
+import type { Database } from './database.ts'
+import { prepareFindToken } from './find-token.ts'
 import { tokens } from './schema.ts'
 import { atMost, param } from './statements.ts'
 
@@ -17,29 +18,10 @@ const tokenColumns = {
   revoked_at: tokens.revoked_at,
 }
 
-/**
- * Each request asks this, so that a token that was revoked, by whichever process, is of no use at the
- * next one. One read by a unique index; a request without a token asks only whether there is any,
- * which takes 2 µs instead of 5, nearly all of it for the lock that each read takes.
- */
-export function prepareFindToken(orm: Orm): Tokens['find'] {
-  const findAny = orm.select({ token_id: tokens.token_id }).from(tokens).limit(atMost(1)).prepare()
-  const find = orm
-    .select({
-      any: sql<number>`EXISTS (SELECT 1 FROM tokens)`,
-      token: { ...tokenColumns, token_hash: tokens.token_hash },
-    })
-    .from(sql`(SELECT 1) AS request`)
-    .leftJoin(tokens, eq(tokens.token_hash, param('token_hash')))
-    .prepare()
-  return async (token_hash) => {
-    if (token_hash === null) return { any: findAny.get() !== undefined, token: null }
-    const found = find.get({ token_hash })
-    return { any: found?.any === 1, token: found?.token ?? null }
-  }
-}
-
-export function createTokens(orm: Orm, lane: CommitLane): Tokens {
+export function createTokens(
+  { orm, client }: Pick<Database, 'orm' | 'client'>,
+  lane: CommitLane,
+): Tokens {
   const create = orm
     .insert(tokens)
     .values({
@@ -105,6 +87,6 @@ export function createTokens(orm: Orm, lane: CommitLane): Tokens {
         return revoked
       }),
 
-    find: prepareFindToken(orm),
+    find: prepareFindToken(client),
   }
 }

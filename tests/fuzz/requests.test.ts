@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
-import { openWatcher } from '../../src/sqlite/database.ts'
+import { openWatcher } from '../../src/sqlite/file.ts'
 import { type Service, setupOf } from '../http/support/service.ts'
 import { openFixture } from '../sqlite/fixture.ts'
 import { type WildRequest, wildRequests } from './requests.ts'

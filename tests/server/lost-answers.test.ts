@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import type { ClaimedRunView, RunView } from '../../src/http/views.ts'
-import { openWatcher } from '../../src/sqlite/database.ts'
+import { openWatcher } from '../../src/sqlite/file.ts'
 import { type Api, apiOf } from '../http/support/api.ts'
 import { rawConnection, request } from '../http/support/raw.ts'
 import type { Claimed } from '../http/support/service.ts'

@@ -2,9 +2,10 @@
 import type { Engine } from '../../src/queue/engine.ts'
 import { ChangeSignal } from '../../src/sqlite/change-signal.ts'
 import { CommitLane } from '../../src/sqlite/commit-lane.ts'
-import { type Database, openDatabase, openWatcher } from '../../src/sqlite/database.ts'
+import { type Database, openDatabase } from '../../src/sqlite/database.ts'
 import type { Client } from '../../src/sqlite/driver.ts'
 import { prepareEngine } from '../../src/sqlite/engine.ts'
+import { openWatcher } from '../../src/sqlite/file.ts'
 
 export interface Ran {
   sql: string
