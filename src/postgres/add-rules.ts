@@ -1,5 +1,5 @@
 /** What a new run takes over from others, and what it is refused for. */
-import { desc, eq, sql } from 'drizzle-orm'
+import { desc, eq, sql } from '../drizzle.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { AddedRun, JsonObject, NewRun, Run } from '../queue/run.ts'

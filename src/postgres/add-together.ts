@@ -3,7 +3,7 @@
  * that different clients add at one moment. A batch of 1 000 was as many statements, each a round
  * trip while its transaction held on.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { newRow } from '../queue/new-row.ts'
 import type { AddedRun, NewRun, Timestamp } from '../queue/run.ts'
 import type { AddBounds } from '../queue/run-queue.ts'

@@ -1,5 +1,5 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
-import { eq, sql } from 'drizzle-orm'
+import { eq, sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newRow } from '../queue/new-row.ts'
 import {

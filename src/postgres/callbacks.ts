@@ -6,7 +6,7 @@
  * Of these two, when they commit at once, neither would see the other. So both lock the session of
  * the parent before they look: the trigger for the child, what follows its run for the parent.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import {
   CALLBACK_BATCH,
   type Changed,

@@ -16,7 +16,7 @@
  * until as many as are wanted could be locked; those that another claim has locked are passed over.
  */
 import { setTimeout } from 'node:timers/promises'
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { because } from '../queue/cause.ts'
 import type { QueueError } from '../queue/errors.ts'
 import { type ClaimedRun, isTerminal, type Timestamp } from '../queue/run.ts'

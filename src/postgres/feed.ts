@@ -4,7 +4,7 @@
  * now and was not in the one before: events of transactions that began since, and of those that were
  * under way then; no gap, nothing twice, and no waiting for transactions that take long.
  */
-import { type SQLWrapper, sql } from 'drizzle-orm'
+import { type SQLWrapper, sql } from '../drizzle.ts'
 import type { RunNews } from '../queue/engine.ts'
 import type { Connection } from './database.ts'
 import { runEvents, runnerSignals } from './schema.ts'

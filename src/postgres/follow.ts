@@ -1,5 +1,5 @@
 /** How a session follows its runs: parts of the statements that move them (see `moving`). */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import type { Timestamp } from '../queue/run.ts'
 import { ACTIVE_STATUSES } from '../queue/run.ts'
 import type { Connection } from './database.ts'

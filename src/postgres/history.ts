@@ -1,5 +1,5 @@
 /** What happened to runs, as the triggers wrote it down. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import {
   eventCursor,

@@ -1,5 +1,5 @@
 /** Why a run does not start and a runner gets nothing, on PostgreSQL. Each answer is read at one moment. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import { explainRun, needsRunner, rankFor, toAskFor } from '../queue/explain-run.ts'
 import { type Demanded, explainRunner, notRegistered } from '../queue/explain-runner.ts'

@@ -1,5 +1,5 @@
 /** Reading runs. Lists go newest first by (created_at, seq), which is also the cursor. */
-import { asc, desc, eq, type SQL, sql } from 'drizzle-orm'
+import { asc, desc, eq, type SQL, sql } from '../drizzle.ts'
 import { cursorText, type Position, parseCursor } from '../queue/cursor.ts'
 import {
   ACTIVE_STATUSES,

@@ -1,5 +1,5 @@
 /** Which runners could take a run: the claim's rule, asked from the side of the runners. */
-import { asc, desc, type SQL, sql } from 'drizzle-orm'
+import { asc, desc, type SQL, sql } from '../drizzle.ts'
 import type { Demands } from '../queue/demands.ts'
 import { INSIGHT_LIMIT, MATCHING_RUNNERS_LIMIT } from '../queue/insight.ts'
 import { runnerColumns } from './runners.ts'

@@ -6,7 +6,7 @@
  * is visible in it, and of the transaction that is its end the events up to `event_id`. Events go in
  * order of transactions. Those that were under way at the time are named by the snapshot, and follow.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import {
   bucketCase,
   type Counter,

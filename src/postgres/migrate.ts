@@ -4,8 +4,8 @@
  * table is Drizzle's, in the queue's own schema.
  */
 import { fileURLToPath } from 'node:url'
-import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type pg from 'pg'
+import { readMigrationFiles } from '../drizzle.ts'
 import { DatabaseOpenError } from '../queue/errors.ts'
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle/postgres', import.meta.url))

@@ -1,5 +1,5 @@
 /** The column changes that more than one statement makes, each written once. */
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from '../drizzle.ts'
 import { because, type Cause, type Reason } from '../queue/cause.ts'
 import type { TERMINAL_STATUSES } from '../queue/run.ts'
 import { RETRY_DELAY_SECONDS_MAX } from '../queue/run-queue.ts'

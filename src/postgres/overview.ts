@@ -1,5 +1,5 @@
 /** What people look at who watch the queue, on PostgreSQL. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { type ActivityEvent, activityOf, edgesOf, sampled } from '../queue/activity.ts'
 import { type Position, parseCursor } from '../queue/cursor.ts'
 import {

@@ -1,5 +1,5 @@
 /** Whose a runner is: asked in the statement of what is done in its name. */
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'

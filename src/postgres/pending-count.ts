@@ -2,7 +2,7 @@
  * How many runs are pending. Triggers keep the number once its rows are there, which is from when
  * somebody first asks: where nobody bounds the queue, no commit pays for it.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import type { Connection, Database } from './database.ts'
 import { counters } from './schema.ts'
 import { orm, preparedChange, Statement } from './statements.ts'

@@ -5,7 +5,7 @@
  * from completed_at, but created_at <= completed_at, so what is looked for lies where
  * created_at < before: younger runs are not looked at.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { parsePlace, placeText, START } from '../queue/prune-place.ts'
 import { TERMINAL_STATUSES } from '../queue/run.ts'
 import { AT_HAND_STATUSES } from '../queue/session.ts'

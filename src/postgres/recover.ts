@@ -1,5 +1,5 @@
 /** Recovery at start, in bounded passes: each pass changes at most one batch of each kind. */
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from '../drizzle.ts'
 import { because } from '../queue/cause.ts'
 import {
   ERRORS,

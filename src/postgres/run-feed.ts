@@ -9,7 +9,7 @@
  * the snapshot lists them, but for those that began after the latest that had ended. These are the
  * next few transaction ids, one for each connection and each of its savepoints.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Feed, FeedPage } from '../queue/feed.ts'
 import { EVENTS_LIMIT, type LiveRunEvent } from '../queue/run-event.ts'

@@ -1,5 +1,5 @@
 /** The RunQueue on PostgreSQL. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'

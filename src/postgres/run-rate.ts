@@ -1,5 +1,5 @@
 /** How many runs a token may add: a bucket in its row, which fills with time. */
-import { eq, sql } from 'drizzle-orm'
+import { eq, sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { RunRate } from '../queue/token.ts'

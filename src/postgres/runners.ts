@@ -1,5 +1,5 @@
 /** The registry of runners on PostgreSQL. */
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from '../drizzle.ts'
 import { because, type Reason } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'

@@ -6,21 +6,7 @@
  * other programs may use the database too, and `sessions` is a name that many would choose. (What
  * drizzle-kit writes says `"public".` where a table refers to another: that is to be taken out.)
  */
-import { sql } from 'drizzle-orm'
-import {
-  bigint,
-  boolean,
-  check,
-  customType,
-  doublePrecision,
-  index,
-  integer,
-  json,
-  jsonb,
-  pgTable,
-  primaryKey,
-  uniqueIndex,
-} from 'drizzle-orm/pg-core'
+import { sql } from '../drizzle.ts'
 import { CALLBACK_STATUSES } from '../queue/callback.ts'
 import { CAUSES } from '../queue/cause.ts'
 import type { Demands } from '../queue/demands.ts'
@@ -36,6 +22,20 @@ import {
 import { SESSION_STATUSES } from '../queue/session.ts'
 import { RESUMED, SESSION_CHANGES } from '../queue/session-change.ts'
 import { TOKEN_ROLES } from '../queue/token.ts'
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  doublePrecision,
+  index,
+  integer,
+  json,
+  jsonb,
+  pgTable,
+  primaryKey,
+  uniqueIndex,
+} from './drizzle.ts'
 
 /** Text that sorts and compares by its bytes, whatever the database's collation: as times, ids and demands do. */
 const text = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })

@@ -5,7 +5,7 @@
  * So whoever reads first numbers what was committed, one after the other: then no lower number
  * becomes visible after a higher one.
  */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { JsonValue, Timestamp } from '../queue/run.ts'
 import {

@@ -1,5 +1,5 @@
 /** What a session came to. Executors tell it in three ways, which are looked for in order. */
-import { sql } from 'drizzle-orm'
+import { sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Session, SessionResult } from '../queue/session.ts'
 import { messageText, sessionEvent } from '../queue/session-event.ts'

@@ -1,5 +1,5 @@
 /** The sessions on PostgreSQL. */
-import { asc, desc, eq, sql } from 'drizzle-orm'
+import { asc, desc, eq, sql } from '../drizzle.ts'
 import { cursorText, parseCursor } from '../queue/cursor.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'

@@ -1,17 +1,16 @@
 /** How this engine's statements are made, and what they share. */
 import { createHash } from 'node:crypto'
-import { fillPlaceholders, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/node-postgres'
-import { PgDialect } from 'drizzle-orm/pg-core'
+import { fillPlaceholders, type SQL, type SQLWrapper, sql } from '../drizzle.ts'
 import type { Changed } from '../queue/callback.ts'
 import type { RunStatus } from '../queue/run.ts'
 import type { RunChange } from '../queue/run-change.ts'
 import type { SessionStatus } from '../queue/session.ts'
 import type { Connection } from './database.ts'
+import { drizzle, PgDialect } from './drizzle.ts'
 import * as schema from './schema.ts'
 
 /** Builds statements; it is connected to nothing. They run where {@link Statement} is told to. */
-export const orm = drizzle.mock({ schema })
+export const orm = drizzle.mock()
 const dialect = new PgDialect()
 const { runs, sessions } = schema
 

@@ -1,5 +1,5 @@
 /** Stopping: asking for it, and telling the runner. */
-import { eq, type SQL, sql } from 'drizzle-orm'
+import { eq, type SQL, sql } from '../drizzle.ts'
 import { type Cause, clientOf } from '../queue/cause.ts'
 import { QueueError } from '../queue/errors.ts'
 import { isTerminal, type Run, type Timestamp } from '../queue/run.ts'

@@ -3,7 +3,7 @@
  * confirmed, runners that went away. Each is one bounded statement that returns what it changed and
  * passes over what another process is at, so that any number of them may sweep at once.
  */
-import { type SQL, sql } from 'drizzle-orm'
+import { type SQL, sql } from '../drizzle.ts'
 import { because, type Reason } from '../queue/cause.ts'
 import { ERRORS } from '../queue/recovery.ts'
 import type { Timestamp } from '../queue/run.ts'

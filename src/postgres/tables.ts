@@ -1,9 +1,9 @@
 /** A PostgreSQL database as its tables. */
-import { asc, count, desc, getTableColumns, gt, lte, sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/node-postgres'
-import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import { asc, count, desc, getTableColumns, gt, lte, sql } from '../drizzle.ts'
 import type { CopiedTable, Key, Row, Tables } from '../queue/tables.ts'
 import { targetOf } from './database.ts'
+import type { PgColumn, PgTable } from './drizzle.ts'
+import { drizzle } from './drizzle.ts'
 import { openClient } from './open.ts'
 import { callbacks, runEvents, runners, runs, sessionEvents, sessions, tokens } from './schema.ts'
 import { json } from './statements.ts'

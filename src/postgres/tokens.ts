@@ -1,5 +1,5 @@
 /** The tokens on PostgreSQL. */
-import { desc, sql } from 'drizzle-orm'
+import { desc, sql } from '../drizzle.ts'
 import { QueueError } from '../queue/errors.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Token } from '../queue/token.ts'
