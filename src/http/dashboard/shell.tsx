@@ -1,4 +1,4 @@
-/** The page around every view. It is the same for all and holds no data: see routes.tsx. */
+/** The page around every view. It is the same for all and holds no data: see routes.ts. */
 import type { Child } from 'hono/jsx'
 
 const VIEWS = [
@@ -11,7 +11,10 @@ const VIEWS = [
 /** In this order: later ones win. */
 const STYLES = ['uplot.css', 'style.css', 'controls.css', 'parts.css', 'plots.css', 'page.css']
 
-export function Shell({ version }: { version: string }) {
+export const shellPage = (version: string): string =>
+  `<!doctype html>${String(<Shell version={version} />)}`
+
+function Shell({ version }: { version: string }) {
   const asset = (name: string) => `/dashboard/assets/${version}/${name}`
   return (
     <html lang="en">

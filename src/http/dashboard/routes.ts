@@ -15,17 +15,13 @@ import { pathId, readQuery } from '../body.ts'
 import { type Deps, type Env, termsOf } from '../deps.ts'
 import { notFoundAnswer } from '../errors.ts'
 import { runnerView } from '../views.ts'
-import { activityPart } from './activity.tsx'
 import { assets, etagOf } from './assets.ts'
 import { secure } from './headers.ts'
-import { overviewView } from './overview.tsx'
-import { runPage } from './run.tsx'
-import { runnerPage } from './runner.tsx'
-import { runnersView, type SeenRunner } from './runners.tsx'
-import { runsView } from './runs.tsx'
+import type { SeenRunner } from './runners.tsx'
 import { overviewQuery, pageQuery, runsQuery } from './schemas.ts'
-import { sessionsView, sessionView } from './sessions.tsx'
-import { Shell } from './shell.tsx'
+
+type Views = typeof import('./views.ts')
+const loadViews = (): Promise<Views> => import('./views.ts')
 
 /** The pages, by their addresses; `/` is mounted apart. */
 const PAGES = [
@@ -64,7 +60,8 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
   })
   const runners = async () => (await engine.runners.list(LIST_LIMIT)).map(seen)
 
-  function fragment(c: Context<Env>, view: JSX.Element) {
+  async function fragment(c: Context<Env>, show: (views: Views) => Promise<JSX.Element>) {
+    const view = await show(await loadViews())
     secure(c)
     c.header('Cache-Control', 'no-store')
     // So that times are right on a machine whose clock is not.
@@ -72,43 +69,58 @@ export function dashboardRoutes(deps: Deps): Hono<Env> {
     return c.html(view)
   }
 
-  app.get('/fragments/overview', async (c) => {
-    const { span } = readQuery(c, overviewQuery)
-    return fragment(c, await overviewView(engine, await runners(), span))
-  })
-  app.get('/fragments/activity', async (c) => {
-    const { span } = readQuery(c, overviewQuery)
-    return fragment(c, await activityPart(engine, span, now()))
-  })
-  app.get('/fragments/runs', async (c) => {
-    const query = readQuery(c, runsQuery)
-    return fragment(c, await runsView(engine, await runners(), query))
-  })
-  app.get('/fragments/runs/:run_id', async (c) =>
-    fragment(c, await runPage(engine, await runners(), pathId(c, 'run_id'), terms, now())),
+  app.get('/fragments/overview', (c) =>
+    fragment(c, async ({ overviewView }) => {
+      const { span } = readQuery(c, overviewQuery)
+      return overviewView(engine, await runners(), span)
+    }),
   )
-  app.get('/fragments/sessions', async (c) => {
-    const { cursor } = readQuery(c, pageQuery)
-    return fragment(c, await sessionsView(engine, cursor))
-  })
-  app.get('/fragments/sessions/:session_id', async (c) => {
-    const { cursor } = readQuery(c, pageQuery)
-    const session_id = pathId(c, 'session_id')
-    return fragment(c, await sessionView(engine, await runners(), session_id, cursor))
-  })
-  app.get('/fragments/runners', async (c) =>
-    fragment(c, await runnersView(engine, await runners())),
+  app.get('/fragments/activity', (c) =>
+    fragment(c, async ({ activityPart }) => {
+      const { span } = readQuery(c, overviewQuery)
+      return activityPart(engine, span, now())
+    }),
   )
-  app.get('/fragments/runners/:runner_id', async (c) => {
-    const runner = await engine.runners.get(pathId(c, 'runner_id'))
-    return fragment(c, await runnerPage(engine, runner && seen(runner), terms, now()))
-  })
+  app.get('/fragments/runs', (c) =>
+    fragment(c, async ({ runsView }) => {
+      const query = readQuery(c, runsQuery)
+      return runsView(engine, await runners(), query)
+    }),
+  )
+  app.get('/fragments/runs/:run_id', (c) =>
+    fragment(c, async ({ runPage }) =>
+      runPage(engine, await runners(), pathId(c, 'run_id'), terms, now()),
+    ),
+  )
+  app.get('/fragments/sessions', (c) =>
+    fragment(c, async ({ sessionsView }) => {
+      const { cursor } = readQuery(c, pageQuery)
+      return sessionsView(engine, cursor)
+    }),
+  )
+  app.get('/fragments/sessions/:session_id', (c) =>
+    fragment(c, async ({ sessionView }) => {
+      const { cursor } = readQuery(c, pageQuery)
+      const session_id = pathId(c, 'session_id')
+      return sessionView(engine, await runners(), session_id, cursor)
+    }),
+  )
+  app.get('/fragments/runners', (c) =>
+    fragment(c, async ({ runnersView }) => runnersView(engine, await runners())),
+  )
+  app.get('/fragments/runners/:runner_id', (c) =>
+    fragment(c, async ({ runnerPage }) => {
+      const runner = await engine.runners.get(pathId(c, 'runner_id'))
+      return runnerPage(engine, runner && seen(runner), terms, now())
+    }),
+  )
 
   return app
 }
 
-function shell(c: Context<Env>) {
-  const html = `<!doctype html>${String(<Shell version={assets().version} />)}`
+async function shell(c: Context<Env>) {
+  const { shellPage } = await loadViews()
+  const html = shellPage(assets().version)
   const etag = etagOf(html)
   secure(c)
   c.header('ETag', etag)
