@@ -3,15 +3,20 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { EXIT } from '../../src/cli/exit-codes.ts'
 import { BIN } from '../server/process.ts'
 
 const HOOK = fileURLToPath(new URL('loaded-modules.mjs', import.meta.url))
 
-/** The packages and the folders of the build that it loads, whatever comes of it. */
+/** The packages and the folders of the build that it loads until it finds that no server is there. */
 async function loadedBy(...args: string[]): Promise<string[]> {
   const env = { ...process.env, RUNQUEUE_URL: 'http://127.0.0.1:1' }
   const ran = promisify(execFile)(process.execPath, ['--import', HOOK, BIN, ...args], { env })
-  const { stderr } = await ran.catch((error: { stderr: string }) => error)
+  const { code, stderr } = await ran.then(
+    () => expect.unreachable('nothing listens there'),
+    (error: { code: number; stderr: string }) => error,
+  )
+  expect(code, stderr).toBe(EXIT.unreachable)
   const lines = stderr.split('\n').filter((line) => line.startsWith('loaded file:'))
   return [...new Set(lines.map(nameOf))]
 }

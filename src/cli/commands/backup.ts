@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { existingFile } from '../../engine.ts'
-import { type Backup, backup, type Progress } from '../../sqlite/backup.ts'
+import type { Backup, Progress } from '../../sqlite/backup.ts'
 import type { Context } from '../context.ts'
 import { Interrupted } from '../errors.ts'
 import { type DatabaseOptions, databaseOption, jsonOption } from '../options.ts'
@@ -54,6 +54,7 @@ async function watched(
   const progress = statusLine(context.stderr, 'backup', context.now)
   const interrupt = new AbortController()
   const unwatch = context.onInterrupt(() => interrupt.abort())
+  const { backup } = await import('../../sqlite/backup.ts')
   try {
     return await backup({
       ...what,
