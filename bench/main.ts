@@ -5,10 +5,12 @@ import { httpFigures, memoryFigures } from './http.ts'
 import { lifecycleFigures } from './lifecycle.ts'
 import { postgresFigures } from './postgres.ts'
 import { sizeFigures } from './size.ts'
+import { startFigures } from './start.ts'
 import { type Figure, say } from './support.ts'
 import { waitingFigures } from './waiting.ts'
 
 const SECTIONS: Record<string, () => Promise<Figure[]>> = {
+  start: startFigures,
   claim: claimFigures,
   lifecycle: lifecycleFigures,
   http: httpFigures,
