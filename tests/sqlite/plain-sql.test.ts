@@ -154,6 +154,51 @@ describe('a run inserted by plain SQL', () => {
     expect(await world.runs.get('run_x')).toBeNull()
   })
 
+  const REFUSED_VALUES: [string, string, string, RegExp][] = [
+    [
+      'a priority that is no number',
+      'priority',
+      `'high'`,
+      /^runs\.priority must be a whole number/,
+    ],
+    [
+      'a priority beyond all bounds',
+      'priority',
+      '1000001',
+      /^runs\.priority must be a whole number/,
+    ],
+    ['no attempt', 'max_attempts', '0', /^runs\.max_attempts must be a whole number from 1/],
+    ['a delay below 0', 'retry_delay_seconds', '-1', /^runs\.retry_delay_seconds must be a number/],
+    [
+      'a time without zone',
+      'available_at',
+      `'2030-01-31 09:30:00'`,
+      /available_at.* must be in UTC/,
+    ],
+    ['a day that no month has', 'timeout_at', `'2030-01-32T09:30:00.000Z'`, /must be in UTC/],
+    ['a fraction of a priority', 'priority', '1.5', /^runs\.priority must be a whole number/],
+    ['a delay that is no number', 'retry_delay_seconds', `'1m'`, /^runs\.retry_delay_seconds must/],
+  ]
+  it.each(REFUSED_VALUES)('with %s is refused in words', async (_, column, value, words) => {
+    const { world, client } = await openShell()
+    const insert = (value: string) =>
+      client.exec(`INSERT INTO runs (parameters, ${column}) VALUES ('{"prompt":"hi"}', ${value})`)
+    expect(() => insert(value)).toThrow(words)
+    expect(await world.runs.pending(10)).toEqual([])
+  })
+
+  it('may say all that a request may', async () => {
+    const { world, client } = await openShell()
+    client.exec(
+      `INSERT INTO runs (parameters, priority, max_attempts, retry_delay_seconds, available_at)
+       VALUES ('{"prompt":"hi"}', '-5', 100, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 hour'))`,
+    )
+    expect(await world.runs.pending(10)).toMatchObject([
+      { priority: -5, max_attempts: 100, retry_delay_seconds: 1 },
+    ])
+    expect(await world.claim(await world.register())).toEqual([])
+  })
+
   it('that resumes a session which is not there is refused in words', async () => {
     const { world, client } = await openShell()
     client.pragma('foreign_keys = OFF')
