@@ -36,6 +36,7 @@ import {
   runFields,
   Statement,
   statusAmong,
+  storedText,
   textParam,
 } from './statements.ts'
 import { Together } from './together.ts'
@@ -81,24 +82,38 @@ interface Asked {
   spare: number
 }
 
-/** `held`: others have locked all that was seen, so that it may help to look again. */
+/** `held`: others have locked all that was seen, or get what is asked for: it may help to look again. */
 type Answer = ClaimedRun[] | 'held' | QueueError
 
-const askedOf = ({ claim, now }: Asked) => ({
+const askedOf = ({ claim, now }: Asked, waits: boolean) => ({
   runner_id: claim.runner_id,
   ...asCaller(claim.caller),
-  wanted: claim.limit,
+  wanted: waits ? 0 : claim.limit,
   tokens: claim.tokens.slice(0, claim.limit),
   claim_key: claim.claim_key,
   now,
 })
 
+/**
+ * Of one key only the first claims, as if the others came when it is done: a statement does not see
+ * what it did for one of them.
+ */
+function isRepeated(batch: Asked[]): boolean[] {
+  const met = new Set<string>()
+  return batch.map(({ claim: { runner_id, claim_key } }) => {
+    if (claim_key === null) return false
+    const mark = storedText(`${runner_id} ${claim_key}`)
+    return met.size === met.add(mark).size
+  })
+}
+
 async function claimTogether(on: Connection, batch: Asked[]): Promise<Answer[]> {
+  const waits = isRepeated(batch)
   const rows = await claims.all(on, {
-    asked: json(batch.map(askedOf)),
+    asked: json(batch.map((one, at) => askedOf(one, waits[at] === true))),
     spare: Math.max(...batch.map(({ spare }) => spare)),
   })
-  const answers: Answer[] = batch.map(() => [])
+  const answers: Answer[] = waits.map((waits) => (waits ? 'held' : []))
   for (const { place, refused, held, ...run } of rows) {
     const answer = answers[place - 1]
     if (refused) answers[place - 1] = refusalError(refused, batch[place - 1]?.claim.runner_id ?? '')

@@ -64,9 +64,10 @@ export const param = <T = unknown>(name: string): SQL<T> => sql<T>`${sql.placeho
 export const textParam = (name: string): SQL<string | null> =>
   sql<string | null>`${sql.placeholder(name)}::text`
 
-/** PostgreSQL's text holds no NUL. */
+/** PostgreSQL's text holds no NUL, and UTF-8 no half of a surrogate pair. */
+export const storedText = (text: string): string => text.toWellFormed().replaceAll('\0', '\uFFFD')
 const storable = (value: unknown) =>
-  typeof value === 'string' && value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value
+  typeof value === 'string' && value.includes('\0') ? storedText(value) : value
 
 /** What JSON may hold and PostgreSQL's does not: NUL, and halves of surrogate pairs. */
 const NOT_STORABLE = /\\u(0000|d[89a-f])/i
@@ -76,11 +77,10 @@ export function json(value: unknown): string | null {
   if (value === null || value === undefined) return null
   const text = JSON.stringify(value)
   if (!NOT_STORABLE.test(text)) return text
-  const clean = (one: string) => one.toWellFormed().replaceAll('\0', '\uFFFD')
   return JSON.stringify(value, (_, one: unknown) => {
-    if (typeof one === 'string') return clean(one)
+    if (typeof one === 'string') return storedText(one)
     if (typeof one !== 'object' || one === null || Array.isArray(one)) return one
-    return Object.fromEntries(Object.entries(one).map(([key, member]) => [clean(key), member]))
+    return Object.fromEntries(Object.entries(one).map(([key, member]) => [storedText(key), member]))
   })
 }
 

@@ -18,6 +18,22 @@ export function describeClaimAgain(setup: Setup): void {
       expect(await claim(runner, { limit: 9, claim_key: 'k' })).toEqual(first)
     })
 
+    it('repeated at the same moment, gives the same runs, too', async () => {
+      const { add, register, claim } = await setup()
+      const [runner, other] = [await register(), await register()]
+      for (let i = 0; i < 9; i++) await add()
+      const [one, two, three, others] = await Promise.all([
+        claim(runner, { limit: 2, claim_key: 'k' }),
+        claim(runner, { limit: 2, claim_key: 'k' }),
+        claim(runner, { limit: 9, claim_key: 'k' }),
+        claim(other, { limit: 2, claim_key: 'k' }),
+      ])
+      expect(one).toHaveLength(2)
+      expect([two, three]).toEqual([one, one])
+      expect(others).toHaveLength(2)
+      expect(others?.map(({ run_id }) => run_id)).not.toContain(one?.[0]?.run_id)
+    })
+
     it('holds across a restart', async () => {
       const { add, register, claim, open, close, clock } = await setup()
       const runner = await register()
