@@ -11,14 +11,16 @@ const told = (error: unknown): Told =>
   error instanceof Error ? (error as Told & Error) : { message: String(error) }
 
 /**
- * Undone as a whole by PostgreSQL, and to be done again: a deadlock, a conflict of transactions, or
- * a request that another one with the same idempotency key has overtaken.
+ * Undone as a whole by PostgreSQL, and to be done again: a deadlock, a conflict of transactions, a
+ * request that another one with the same idempotency key has overtaken, or one that built on what was
+ * deleted meanwhile.
  */
 export function isRepeatable(error: unknown): boolean {
   const { code, constraint } = told(error)
   return (
     code === '40001' ||
     code === '40P01' ||
+    code === '23503' ||
     (code === '23505' && constraint === 'idx_runs_idempotency')
   )
 }
@@ -29,7 +31,7 @@ export function isDisconnected(error: unknown): boolean {
   return (
     /^(08|57P0|25P03)/.test(code) ||
     /^E(CONN|PIPE|HOST|NET|TIMEDOUT|AI_AGAIN|NOTFOUND)/.test(code) ||
-    /^(Connection terminated|Client (has encountered|was closed)|timeout (exceeded|expired)|Query read timeout)/.test(
+    /^(Connection terminated|Client (has encountered|was closed)|Cannot use a pool|timeout (exceeded|expired)|Query read timeout)/.test(
       message,
     )
   )

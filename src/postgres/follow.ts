@@ -3,8 +3,7 @@ import { sql } from '../drizzle.ts'
 import type { Timestamp } from '../queue/run.ts'
 import { ACTIVE_STATUSES } from '../queue/run.ts'
 import type { Connection } from './database.ts'
-import { sessionEvents } from './schema.ts'
-import { orm, param, preparedChange, statusAmong, textParam } from './statements.ts'
+import { param, preparedChange, statusAmong, textParam } from './statements.ts'
 
 const now = textParam('now')
 
@@ -15,23 +14,22 @@ export const sessionStatus = sql`
         ORDER BY session_id, seq DESC) AS latest
   WHERE sessions.session_id = latest.session_id`
 
-const insertEvent = preparedChange(
-  orm.insert(sessionEvents).values({
-    session_seq: sql`(SELECT seq FROM sessions WHERE session_id = ${param('session_id')})`,
-    run_id: sql`(
-      SELECT run_id FROM runs
-      WHERE session_id = ${param('session_id')} AND ${statusAmong(ACTIVE_STATUSES)}
-      ORDER BY created_at DESC, seq DESC LIMIT 1)`,
-    event_type: param('event_type'),
-    timestamp: param('timestamp'),
-    payload: param('payload'),
-  }),
-)
+const insertEvent = preparedChange(sql`
+  INSERT INTO session_events (session_seq, run_id, event_type, timestamp, payload)
+  SELECT seq,
+    (SELECT run_id FROM runs
+     WHERE runs.session_id = sessions.session_id AND ${statusAmong(ACTIVE_STATUSES)}
+     ORDER BY created_at DESC, runs.seq DESC LIMIT 1),
+    ${textParam('event_type')}, ${textParam('timestamp')}, ${param('payload')}::json
+  FROM sessions WHERE session_id = ${param('session_id')}`)
 
-/** An event that an executor tells: it belongs to the run that is active in the session. */
+/**
+ * An event that an executor tells: it belongs to the run that is active in the session.
+ * @returns whether there is such a session
+ */
 export async function addSessionEvent(
   on: Connection,
   event: { session_id: string; event_type: string; timestamp: Timestamp; payload: string | null },
-): Promise<void> {
-  await insertEvent.run(on, event)
+): Promise<boolean> {
+  return (await insertEvent.run(on, event)) > 0
 }

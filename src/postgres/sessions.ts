@@ -213,8 +213,8 @@ export function createSessions({ database, stops }: Parts): Sessions {
 
     addEvent: ({ session_id, event_type, timestamp, ...payload }) =>
       database.run(async (on) => {
-        existing(await get.get(on, { session_id }))
-        await addSessionEvent(on, { session_id, event_type, timestamp, payload: json(payload) })
+        const event = { session_id, event_type, timestamp, payload: json(payload) }
+        if (!(await addSessionEvent(on, event))) throw notFound()
       }),
 
     events: (session_id) =>

@@ -90,8 +90,12 @@ test('a network that swallows everything is waited for so long only, and used ag
   await many()
   proxy.swallow(true)
   const began = performance.now()
-  // By a connection that is there, and by a new one; in a transaction, too.
-  await refusal(many(), 'database_unavailable')
+  // By a connection that is there, and by a new one; of several statements, the rest; in a transaction, too.
+  const inSteps = database.run(async (on) => {
+    await refusal(many(), 'database_unavailable')
+    await on.query({ text: 'SELECT 1' })
+  })
+  await refusal(inSteps, 'database_unavailable')
   await refusal(ask(), 'database_unavailable')
   const twice = (on: { query: (config: { text: string }) => Promise<unknown> }) =>
     on.query({ text: 'SELECT 1' })
