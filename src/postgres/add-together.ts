@@ -5,17 +5,26 @@
  */
 import { sql } from '../drizzle.ts'
 import { newRow } from '../queue/new-row.ts'
-import type { AddedRun, NewRun, Timestamp } from '../queue/run.ts'
+import type { AddedRun, NewRun, Run, Timestamp } from '../queue/run.ts'
 import type { AddBounds } from '../queue/run-queue.ts'
 import type { Connection } from './database.ts'
 import { matchingCount } from './matching.ts'
 import { NEW_COLUMNS, valuesOf } from './run-values.ts'
-import { json, param, Statement } from './statements.ts'
+import { json, jsonList, param, Statement, storedText } from './statements.ts'
+import { leading } from './together.ts'
 
 export interface Asked {
   run: NewRun
-  now: Timestamp
-  bounds: AddBounds
+  row: Run
+  /** The row as the statement is told of it. */
+  text: string
+  stale_before: string
+}
+
+export function askedOf(run: NewRun, now: Timestamp, bounds: AddBounds): Asked {
+  const row = newRow(run, now)
+  const text = json(valuesOf(row, run, bounds)) ?? ''
+  return { run, row, text, stale_before: bounds.stale_before ?? '' }
 }
 
 const names = Object.keys(NEW_COLUMNS).join(', ')
@@ -28,8 +37,8 @@ const typed = Object.entries(NEW_COLUMNS).map(([name, type]) => `${name} ${type}
 const startAll = new Statement<{ place: number; matching_runners: number }>(
   sql`
   WITH given AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(${param('runs')}) AS (
-      place int, reject_if_unmatchable boolean, ${sql.raw(typed.join(', '))})),
+    SELECT * FROM ROWS FROM (json_to_recordset(${param('runs')}) AS (
+      reject_if_unmatchable boolean, ${sql.raw(typed.join(', '))})) WITH ORDINALITY),
   matching AS MATERIALIZED (
     SELECT demands, (${matchingCount(sql.raw('wanted.demands'))}) AS count
     FROM (SELECT DISTINCT demands FROM given) AS wanted),
@@ -44,14 +53,15 @@ const startAll = new Statement<{ place: number; matching_runners: number }>(
       (session_id, status, created_at, project_dir, agent_name, parent_session_id, updated_at)
     SELECT session_id, 'pending', created_at, project_dir, agent_name, parent_session_id, created_at
     FROM wanted
-    ORDER BY place
+    ORDER BY ordinality
     ON CONFLICT (session_id) DO NOTHING
     RETURNING session_id),
   added AS (
     INSERT INTO runs (${sql.raw(names)}, cause)
-    SELECT ${sql.raw(names)}, 'added' FROM wanted JOIN started USING (session_id) ORDER BY place
+    SELECT ${sql.raw(names)}, 'added' FROM wanted JOIN started USING (session_id)
+    ORDER BY ordinality
     RETURNING run_id)
-  SELECT place, matching_runners FROM added JOIN wanted USING (run_id)`,
+  SELECT ordinality - 1 AS place, matching_runners FROM added JOIN wanted USING (run_id)`,
   { moves: true },
 )
 
@@ -60,28 +70,32 @@ export const standsAlone = (run: NewRun): boolean =>
   run.type === 'start_session' && !run.parent_session_id
 
 /**
- * What one statement adds. Its parts are joined row by row, since plans that are made once must not
- * depend on how much there is: 100 by 100 takes a millisecond, 1 000 by 1 000 a hundred times that.
+ * The first of these that stand alone, as far as no two share a session or a key, and as may go
+ * together. Not all at once: the statement's parts are joined row by row, since plans that are made
+ * once must not depend on how much there is. 100 by 100 takes a millisecond, 1 000 by 1 000 a hundred
+ * times that.
  */
-const GROUP_MAX = 100
-
-/** The first of these that stand alone, as far as no two share a session or a key. */
-export function leadingGroup(all: NewRun[]): NewRun[] {
-  const runs = all.slice(0, GROUP_MAX)
-  const first = distinct(runs)
-  const end = runs.findIndex((run, place) => !standsAlone(run) || first[place] !== run)
-  return end === -1 ? runs : runs.slice(0, end)
+export function leadingGroup(all: Asked[]): Asked[] {
+  const asked = all.slice(
+    0,
+    leading(all, ({ text }) => text.length),
+  )
+  const isFirst = distinct(asked)
+  const end = asked.findIndex(({ run }, at) => !standsAlone(run) || !isFirst[at])
+  return end === -1 ? asked : asked.slice(0, end)
 }
 
-/** @returns as many as are given; null in place of one whose session or key an earlier one has */
-function distinct(runs: NewRun[]): (NewRun | null)[] {
+/** @returns of each whether no earlier one has its session or its key */
+function distinct(asked: Asked[]): boolean[] {
   const met = new Set<string>()
-  return runs.map((run) => {
+  return asked.map(({ run }) => {
     const marks = [`session ${run.session_id}`, `run ${run.run_id}`]
     if (run.idempotency) marks.push(`key ${run.idempotency.key}`)
-    const isNew = !marks.some((mark) => met.has(mark))
-    for (const mark of marks) met.add(mark)
-    return isNew ? run : null
+    // As they are stored, where what differs here may be one.
+    const stored = marks.map(storedText)
+    const isNew = !stored.some((mark) => met.has(mark))
+    for (const mark of stored) met.add(mark)
+    return isNew
   })
 }
 
@@ -91,18 +105,15 @@ function distinct(runs: NewRun[]): (NewRun | null)[] {
  */
 export async function addTogether(on: Connection, batch: Asked[]): Promise<(AddedRun | null)[]> {
   if (batch.length < 2) return batch.map(() => null)
-  const first = distinct(batch.map(({ run }) => run))
-  const rows = batch.map(({ run, now }) => newRow(run, now))
-  const given = batch.flatMap(({ run, bounds }, place) => {
-    const row = rows[place]
-    return row && first[place] ? [{ place, ...valuesOf(row, run, bounds) }] : []
-  })
+  const isFirst = distinct(batch)
+  const given = batch.filter((_, at) => isFirst[at])
   // They ask within the same milliseconds, so one answer as to who is online does for all.
-  const stale_before = batch.at(-1)?.bounds.stale_before ?? ''
-  const added = await startAll.all(on, { runs: json(given), stale_before })
-  const counts = new Map(added.map(({ place, matching_runners }) => [place, matching_runners]))
-  return rows.map((run, place) => {
-    const matching_runners = counts.get(place)
-    return matching_runners === undefined ? null : { run, created: true, matching_runners }
-  })
+  const stale_before = batch.at(-1)?.stale_before ?? ''
+  const runs = jsonList(given.map(({ text }) => text))
+  const added = new Map<Asked, AddedRun>()
+  for (const { place, matching_runners } of await startAll.all(on, { runs, stale_before })) {
+    const asked = given[place]
+    if (asked) added.set(asked, { run: asked.row, created: true, matching_runners })
+  }
+  return batch.map((asked) => added.get(asked) ?? null)
 }

@@ -1,5 +1,6 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
 import { eq, sql } from '../drizzle.ts'
+import { refusedAt } from '../queue/batch-error.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newRow } from '../queue/new-row.ts'
 import {
@@ -19,8 +20,9 @@ import {
   repeated,
   resumed,
 } from './add-rules.ts'
-import { type Asked, addTogether, leadingGroup, standsAlone } from './add-together.ts'
+import { type Asked, addTogether, askedOf, leadingGroup, standsAlone } from './add-together.ts'
 import type { Connection, Database } from './database.ts'
+import { translate } from './errors.ts'
 import { matchingCount } from './matching.ts'
 import { keepPendingCount, lockPendingBound } from './pending-count.ts'
 import { takeRuns } from './run-rate.ts'
@@ -202,20 +204,32 @@ export function createAdd(database: Database) {
       return await operation(on)
     })
   }
-  const together = new Together((batch: Asked[]) => database.run((on) => addTogether(on, batch)))
+  const together = new Together(
+    (batch: Asked[]) => database.run((on) => addTogether(on, batch)),
+    ({ text }) => text.length,
+  )
 
   return {
     async add(run: NewRun, now: Timestamp, bounds = UNBOUNDED): Promise<AddedRun> {
       const isFree = bounds.max_pending === null && !bounds.rate
       if (!isFree) return await bounded(bounds, 1, now, (on) => add(on, run, now, bounds))
-      const asked = { run, now, bounds }
-      const added = standsAlone(run) ? await together.ask(asked) : null
+      const added = standsAlone(run) ? await together.ask(askedOf(run, now, bounds)) : null
       // A single statement writes, so without bounds it needs no transaction around it.
       return added ?? (await database.run((on) => add(on, run, now, bounds)))
     },
 
-    addMany: (newRuns: NewRun[], now: Timestamp, bounds = UNBOUNDED): Promise<AddedRun[]> =>
-      bounded(bounds, newRuns.length, now, (on) => addInOrder(on, newRuns, now, bounds)),
+    async addMany(newRuns: NewRun[], now: Timestamp, bounds = UNBOUNDED): Promise<AddedRun[]> {
+      const addAll = (inGroups: boolean) =>
+        bounded(bounds, newRuns.length, now, (on) => addInOrder(on, newRuns, now, bounds, inGroups))
+      try {
+        return await addAll(true)
+      } catch (error) {
+        // Which it is of those that went together, each alone says.
+        const isTaken = error instanceof QueueError && error.code === 'run_exists'
+        if (!isTaken || error.facts['index'] !== undefined) throw error
+        return await addAll(false)
+      }
+    },
 
     retry: (
       run_id: string,
@@ -233,19 +247,17 @@ async function addInOrder(
   newRuns: NewRun[],
   now: Timestamp,
   bounds: AddBounds,
+  inGroups: boolean,
 ): Promise<AddedRun[]> {
   const added: AddedRun[] = []
+  // A bound is looked at for each.
+  const asked =
+    inGroups && bounds.max_pending === null ? newRuns.map((run) => askedOf(run, now, bounds)) : []
   while (added.length < newRuns.length) {
-    const next = newRuns.slice(added.length)
-    // A bound is looked at for each.
-    const leading = bounds.max_pending === null ? leadingGroup(next) : []
-    const group = leading.length > 0 ? leading : next.slice(0, 1)
-    const outcomes = await addTogether(
-      on,
-      group.map((run) => ({ run, now, bounds })),
-    )
-    for (const [place, run] of group.entries()) {
-      added.push(outcomes[place] ?? (await addAt(added.length, on, run, now, bounds)))
+    const outcomes = await addTogether(on, leadingGroup(asked.slice(added.length)))
+    for (const outcome of outcomes.length > 0 ? outcomes : [null]) {
+      const run = newRuns[added.length] as NewRun
+      added.push(outcome ?? (await addAt(added.length, on, run, now, bounds)))
     }
   }
   return added
@@ -262,7 +274,6 @@ async function addAt(
   try {
     return await add(on, run, now, bounds)
   } catch (error) {
-    if (!(error instanceof QueueError)) throw error
-    throw new QueueError(error.code, `run ${index}: ${error.message}`, { facts: { index } })
+    throw refusedAt(index, error, translate(error))
   }
 }

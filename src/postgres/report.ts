@@ -14,6 +14,7 @@ import { explainRefusal } from './ownership.ts'
 import { runners, runs } from './schema.ts'
 import {
   json,
+  jsonList,
   type Moved,
   movedColumns,
   orm,
@@ -40,8 +41,7 @@ interface Asked extends Report {
 }
 
 /** As the statements know it: by names that no table has. */
-const askedOf = (report: Asked, place: number) => ({
-  place,
+const askedOf = (report: Asked) => ({
   of_run: report.run_id,
   by_runner: report.runner_id,
   by_token: report.caller?.token_id,
@@ -123,9 +123,9 @@ const reporting = (
   new Statement<Moved & { place: number }>(
     sql`
     WITH asked AS MATERIALIZED (
-      SELECT * FROM json_to_recordset(${param('asked')}) AS (
-        place int, of_run text, by_runner text, by_token text, by_admin boolean, with_claim text, instant text,
-        session_word text, outcome json, reason text)
+      SELECT * FROM ROWS FROM (json_to_recordset(${param('asked')}) AS (
+        of_run text, by_runner text, by_token text, by_admin boolean, with_claim text, instant text,
+        session_word text, outcome json, reason text)) WITH ORDINALITY
       -- The planner takes this for a single row, and so seeks its run, however few runs it knows of.
       WHERE of_run || '' = of_run),
     held AS MATERIALIZED (
@@ -144,7 +144,7 @@ const reporting = (
       .where(sql`runs.seq = held.held_seq AND ${concerns}`)
       .returning({
         ...movedColumns,
-        place: sql`held.place`.as('place'),
+        place: sql`(held.ordinality - 1)`.as('place'),
         session_seq: sql`held.session_seq`.as('session_seq'),
         session_word: sql`held.session_word`.as('session_word'),
         instant: sql`held.instant`.as('instant'),
@@ -206,24 +206,25 @@ export function createReports(database: Database, callbacks: Callbacks) {
   function lane(kind: Kind) {
     const together = reporting(KINDS[kind], 'SKIP LOCKED')
     const alone = reporting(KINDS[kind], '')
-    const moved = (on: Connection, batch: Asked[], tells_parents: boolean) =>
-      (tells_parents ? alone : together).all(on, {
-        ...{ asked: json(batch.map(askedOf)), tells_parents },
-      })
-    const lane = new Together((batch: Asked[]) =>
-      database.run(async (on) => {
-        // By place, not by run: of two reports on one run, one may come from who lost it.
-        const changes = new Map(
-          (await moved(on, batch, false)).map((run) => [run.place, changeOf(run)]),
-        )
-        return batch.map((_, place) => changes.get(place))
-      }),
+    const moved = (on: Connection, texts: string[], tells_parents: boolean) =>
+      (tells_parents ? alone : together).all(on, { asked: jsonList(texts), tells_parents })
+    const lane = new Together(
+      (texts: string[]) =>
+        database.run(async (on) => {
+          // By place, not by run: of two reports on one run, one may come from who lost it.
+          const changes = new Map(
+            (await moved(on, texts, false)).map((run) => [run.place, changeOf(run)]),
+          )
+          return texts.map((_, place) => changes.get(place))
+        }),
+      (text) => text.length,
     )
     return async (report: Asked): Promise<RunChange[]> => {
-      const change = await lane.ask(report)
+      const text = json(askedOf(report)) ?? ''
+      const change = await lane.ask(text)
       if (change) return [change]
       // It was locked, and waits now; or it concerns others, who are told; or this tells what is wrong.
-      const changes = await callbacks.changing(report.now, (on) => moved(on, [report], true))
+      const changes = await callbacks.changing(report.now, (on) => moved(on, [text], true))
       if (changes.length === 0) await database.run((on) => explain(on, report, kind))
       return changes
     }

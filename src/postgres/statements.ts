@@ -84,6 +84,9 @@ export function json(value: unknown): string | null {
   })
 }
 
+/** Of texts that {@link json} made. */
+export const jsonList = (texts: string[]): string => `[${texts.join(',')}]`
+
 /**
  * `status IN (…)` with the words spelled out: a partial index is used only where the statement itself
  * shows that its condition holds, which a parameter does not.

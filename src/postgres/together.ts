@@ -7,8 +7,10 @@ import { translate } from './errors.ts'
 
 /** So many statements of a kind are under way at once; what comes meanwhile waits for the next. */
 const AT_ONCE = 3
-/** A statement's length has a bound, too. */
+/** What goes together is bounded: so many, … */
 const BATCH_MAX = 100
+/** … and so long all together, as texts: one that is longer goes alone. */
+const BATCH_LENGTH_MAX = 4 * 1024 * 1024
 
 interface Waiting<Given, Outcome> {
   given: Given
@@ -18,12 +20,20 @@ interface Waiting<Given, Outcome> {
 
 export class Together<Given, Outcome> {
   readonly #work: (batch: Given[]) => Promise<Outcome[]>
+  readonly #lengthOf: (given: Given) => number
   #waiting: Waiting<Given, Outcome>[] = []
   #underWay = 0
 
-  /** @param work does what is given, and tells the outcomes in the same order; all or none */
-  constructor(work: (batch: Given[]) => Promise<Outcome[]>) {
+  /**
+   * @param work does what is given, and tells the outcomes in the same order; all or none
+   * @param lengthOf how long a text it makes, where that may be much
+   */
+  constructor(
+    work: (batch: Given[]) => Promise<Outcome[]>,
+    lengthOf: (given: Given) => number = () => 0,
+  ) {
     this.#work = work
+    this.#lengthOf = lengthOf
   }
 
   ask(given: Given): Promise<Outcome> {
@@ -45,7 +55,8 @@ export class Together<Given, Outcome> {
   }
 
   async #next(): Promise<void> {
-    const batch = this.#waiting.splice(0, BATCH_MAX)
+    const count = leading(this.#waiting, ({ given }) => this.#lengthOf(given))
+    const batch = this.#waiting.splice(0, count)
     if (batch.length === 0) return
     try {
       const outcomes = await this.#work(batch.map(({ given }) => given))
@@ -65,6 +76,17 @@ export class Together<Given, Outcome> {
       reject(error)
     }
   }
+}
+
+/** How many of the first of these may go together. */
+export function leading<T>(all: readonly T[], lengthOf: (one: T) => number): number {
+  const end = Math.min(all.length, BATCH_MAX)
+  let length = 0
+  for (let count = 0; count < end; count += 1) {
+    length += lengthOf(all[count] as T)
+    if (length > BATCH_LENGTH_MAX) return Math.max(1, count)
+  }
+  return end
 }
 
 const isTrouble = (error: unknown): boolean =>

@@ -1,5 +1,6 @@
 /** The RunQueue on SQLite: writes go through the commit lane, reads straight to the connection. */
 import { sql } from '../drizzle.ts'
+import { refusedAt } from '../queue/batch-error.ts'
 import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
 import { QueueError } from '../queue/errors.ts'
@@ -11,6 +12,7 @@ import type { Callbacks } from './callbacks.ts'
 import { prepareClaims } from './claim.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
+import { translate } from './errors.ts'
 import type { Follow } from './follow.ts'
 import { prepareHistory } from './history.ts'
 import { prepareLists } from './list.ts'
@@ -109,8 +111,7 @@ export function createRunQueue(parts: Parts): RunQueue {
           try {
             return add(run, now, bounds, matchingNow)
           } catch (error) {
-            if (!(error instanceof QueueError)) throw error
-            throw new QueueError(error.code, `run ${index}: ${error.message}`, { facts: { index } })
+            throw refusedAt(index, error, translate(error))
           }
         })
       }),

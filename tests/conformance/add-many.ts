@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { NewRun } from '../../src/queue/run.ts'
+import type { NewRun, Run } from '../../src/queue/run.ts'
 import { ADD_LIMIT } from '../../src/queue/run-queue.ts'
 import { refusal } from '../support/errors.ts'
 import { aNewRun } from '../support/factories.ts'
@@ -23,8 +23,9 @@ export function describeAddMany(setup: Setup): void {
       expect(await runs.addMany([], clock.now())).toEqual([])
     })
 
-    const REFUSED: [string, (existing: string) => Partial<NewRun>][] = [
-      ['session_exists', (session_id) => ({ session_id })],
+    const REFUSED: [string, (existing: Run) => Partial<NewRun>][] = [
+      ['run_exists', ({ run_id }) => ({ run_id })],
+      ['session_exists', ({ session_id }) => ({ session_id })],
       ['session_not_found', () => ({ type: 'resume_session' })],
       ['parent_not_found', () => ({ parent_session_id: 'ses_missing' })],
       ['idempotency_conflict', () => ({ idempotency: { key: 'k', fingerprint: 'other' } })],
@@ -33,9 +34,9 @@ export function describeAddMany(setup: Setup): void {
       'adds none when one is refused for %s, and says which',
       async (code, facts) => {
         const { runs, sessions, add, clock } = await setup()
-        const { session_id } = await add({ idempotency: { key: 'k', fingerprint: 'first' } })
+        const existing = await add({ idempotency: { key: 'k', fingerprint: 'first' } })
         const good = [aNewRun(), aNewRun(), aNewRun()]
-        const batch = [...good.slice(0, 2), aNewRun(facts(session_id)), ...good.slice(2)]
+        const batch = [...good.slice(0, 2), aNewRun(facts(existing)), ...good.slice(2)]
         const error = await refusal(
           runs.addMany(batch, clock.now()),
           code as Parameters<typeof refusal>[1],

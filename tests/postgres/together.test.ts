@@ -87,6 +87,48 @@ describe('at one moment', () => {
     expect(keyed.filter(({ created }) => created)).toHaveLength(1)
   })
 
+  it('so are those with keys or sessions that are stored alike', async () => {
+    const { world } = await openCounted()
+    const now = world.clock.now()
+    const keyed = (key: string) =>
+      world.runs.add(aNewRun({ idempotency: { key, fingerprint: 'f' } }), now)
+    const [one, two] = await Promise.all([keyed('k\ud800'), keyed('k\ufffd'), keyed('other')])
+    expect(two).toMatchObject({ created: false, run: { run_id: one?.run.run_id } })
+    const started = (session_id: string) => world.runs.add(aNewRun({ session_id }), now)
+    await Promise.all([
+      started('ses\0'),
+      refusal(started('ses\ufffd'), 'session_exists'),
+      started('other'),
+    ])
+  })
+
+  it('long ones go apart', async () => {
+    const { world, query } = await openCounted()
+    const now = world.clock.now()
+    const prompt = 'x'.repeat(3 * 1024 * 1024)
+    const long = () => aNewRun({ parameters: { prompt } })
+    query.mockClear()
+    await Promise.all([long(), long(), long()].map((run) => world.runs.add(run, now)))
+    await world.runs.addMany([long(), long(), aNewRun()], now)
+    const lengths = query.mock.calls.flatMap(([{ values = [] }]) =>
+      values.map((value) => String(value).length),
+    )
+    expect(Math.max(...lengths)).toBeLessThan(1.5 * prompt.length)
+    const batches: string[][] = []
+    const together = new Together(
+      async (batch: string[]) => {
+        batches.push(batch)
+        return batch
+      },
+      (text) => text.length,
+    )
+    const texts = [...['a', 'b'], 'c'.repeat(5 * 1024 * 1024), 'd', prompt, prompt, 'e']
+    expect(await Promise.all(texts.map((text) => together.ask(text)))).toEqual(texts)
+    expect(batches.map((batch) => batch.map(([first]) => first).join(''))).toEqual([
+      ...['ab', 'c', 'dx', 'xe'],
+    ])
+  })
+
   it('a batch is a statement for each hundred, as far as no run in it builds on another', async () => {
     const { world, query } = await openCounted()
     const batch = Array.from({ length: ADD_LIMIT }, (_, i) =>
