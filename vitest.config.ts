@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config'
 /** Tests of other folders that need PostgreSQL: they are run with its own, on one server. */
 const ON_POSTGRES = 'tests/{http,simulation}/postgres*.test.ts'
 
+/** Less than what any test may take, so that it says what it waited for. */
+const POLL_MS = 9_000
+
 const BUILT = /\/dist\/.*\.js$/
 
 interface Options {
@@ -27,6 +30,8 @@ const project = (name: string, folders: string[], seconds: number, options: Opti
     server: { deps: { external: [BUILT] } },
     testTimeout: seconds * 1000,
     hookTimeout: seconds * 1000,
+    // What a busy machine takes its time for is waited for; 1 s, as it comes, it may well exceed.
+    expect: { poll: { timeout: POLL_MS, interval: 10 } },
   },
 })
 

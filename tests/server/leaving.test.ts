@@ -10,6 +10,13 @@ import { settlesWithin, startServe } from './process.ts'
 const RUNNER = { hostname: 'alpha', project_dir: '/project', executor_profile: 'coding' }
 const RUN = JSON.stringify({ type: 'start_session', prompt: 'hello' })
 
+/** Half of what a server that leaves gives to requests at hand, and a sixth of what polls wait. */
+const SOON_MS = 5_000
+
+/** Resolves when the server has heard that it is to go: it takes no new connection. */
+const leaves = (url: string) =>
+  expect.poll(() => rawConnection(url).then(() => 'connected', String)).toContain('ECONNREFUSED')
+
 const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0)
 
 async function register(url: string): Promise<string> {
@@ -32,14 +39,13 @@ test('SIGTERM: polls are answered at once, what is at hand is finished, then it 
   // A request that came after the others has been answered, so that they have been heard.
   await api.get('/health')
   server.kill('SIGTERM')
-  expect(await settlesWithin(3_000, Promise.all([polling, claiming]))).toBe(true)
+  expect(await settlesWithin(SOON_MS, Promise.all([polling, claiming]))).toBe(true)
   expect(await polling).toMatchObject({ status: 204, text: '' })
   expect(await claiming).toMatchObject({ status: 200, body: { runs: [], deregistered: false } })
-  const connecting = () => rawConnection(server.url).then(() => 'connected', String)
-  await expect.poll(connecting).toContain('ECONNREFUSED')
+  await leaves(server.url)
   write(adding.slice(-10))
   expect((await answer()).status).toBe(201)
-  expect(await settlesWithin(3_000, server.ended)).toBe(true)
+  expect(await settlesWithin(SOON_MS, server.ended)).toBe(true)
   const { code, stderr } = await server.ended
   expect(code, stderr).toBe(0)
   expect(stderr).not.toMatch(/"level":50|\n\s+at /)
@@ -70,10 +76,11 @@ test('Ctrl-C, and again: it ends at once', async () => {
   write(request('POST', '/runs', RUN).slice(0, -10))
   await apiOf(server.url).get('/health')
   server.kill('SIGINT')
+  await leaves(server.url)
   // The request at hand holds it.
-  expect(await settlesWithin(500, server.ended)).toBe(false)
+  expect(await settlesWithin(200, server.ended)).toBe(false)
   server.kill('SIGINT')
-  expect(await settlesWithin(2_000, server.ended)).toBe(true)
+  expect(await settlesWithin(SOON_MS, server.ended)).toBe(true)
   const { code, stdout } = await server.ended
   // Nobody is there who would read first steps.
   expect({ code, stdout }).toEqual({

@@ -14,13 +14,17 @@ import { startHere } from './in-process.ts'
 const beginning = () =>
   new ReadableStream({ start: (answer) => answer.enqueue(new TextEncoder().encode('first')) })
 
-async function listening(options: Partial<HttpServerOptions> = {}): Promise<string> {
+/** @param slow what the answer to GET /slow waits for */
+async function listening(
+  options: Partial<HttpServerOptions> = {},
+  slow?: Promise<unknown>,
+): Promise<string> {
   const app: App = new Hono()
   app.onError((_, c) => c.text('broken off', 400))
   app.get('/', (c) => c.text('hello'))
   app.post('/', async (c) => c.text(await c.req.text()))
   app.get('/slow', async (c) => {
-    await new Promise((resolve) => setTimeout(resolve, 600))
+    await slow
     return c.text('hello')
   })
   app.get('/stream', () => new Response(beginning()))
@@ -105,8 +109,18 @@ test('nonsense within an answer that has begun ends the answer, and is no part o
 })
 
 test('an answer may take longer than all that', async () => {
-  const { write, answer } = await rawConnection(await listening({ timeouts: SHORT }))
+  let answerSlow = () => {}
+  const slow = new Promise<void>((resolve) => {
+    answerSlow = resolve
+  })
+  // Both come whole in that time, however busy the machine is; one then waits for the other's end.
+  const timeouts = { ...SHORT, headersTimeout: 1000, requestTimeout: 1000 }
+  const url = await listening({ timeouts }, slow)
+  const { write, answer } = await rawConnection(url)
   write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  const silent = await rawConnection(url)
+  if (!silent.socket.closed) await once(silent.socket, 'close')
+  answerSlow()
   expect(await answer()).toMatchObject({ status: 200, body: 'hello' })
 })
 

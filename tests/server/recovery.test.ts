@@ -9,6 +9,8 @@ import { aNewRun, aNewRunner, someTokens } from '../support/factories.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { startHere, urlOf } from './in-process.ts'
 
+/** What comes later, of itself, is no matter of these tests, however long they take. */
+const NO_SWEEPS = { RUN_SWEEP_INTERVAL: '3600', RUNNER_LIFECYCLE_INTERVAL: '3600' }
 const HELD = ['claimed', 'running', 'stopping'] as const
 
 /** One run in each status in which a runner holds it. @returns their ids */
@@ -43,7 +45,8 @@ test.each([
   const ids = await leaveRuns(engine, addSeconds(timestamp(new Date()), -age))
   await engine.close()
 
-  const { url } = await startHere({ DATABASE_URL, ...environment } as Record<string, string>)
+  const given = { DATABASE_URL, ...NO_SWEEPS, ...environment }
+  const { url } = await startHere(given as Record<string, string>)
   const { get } = apiOf(url)
   const found: string[] = []
   for (const run_id of ids) {
