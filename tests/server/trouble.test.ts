@@ -39,7 +39,7 @@ describe('another process holds the write lock', () => {
     await tell('BEGIN IMMEDIATE')
     const waiting = post('/runs', RUN)
     expect((await get(`/runs/${body.run_id}`)).status).toBe(200)
-    expect(await settlesWithin(1000, waiting)).toBe(false)
+    expect(await settlesWithin(300, waiting)).toBe(false)
     await tell('COMMIT')
     expect((await waiting).status).toBe(201)
   })

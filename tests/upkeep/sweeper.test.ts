@@ -1,6 +1,8 @@
 /** What the sweeper does when the clock jumps and when the database fails it. */
 import { expect, onTestFinished, test } from 'vitest'
 import { QueueError } from '../../src/queue/errors.ts'
+import { addSeconds, timestamp } from '../../src/queue/time.ts'
+import { openSqliteEngine } from '../../src/sqlite/engine.ts'
 import { deleteOld } from '../../src/upkeep/retention.ts'
 import {
   restSessionFeed,
@@ -10,9 +12,10 @@ import {
 } from '../../src/upkeep/sweeper.ts'
 import { openWorld, type World } from '../conformance/world.ts'
 import { apiOf } from '../http/support/api.ts'
-import type { Added } from '../http/support/service.ts'
-import { startHere } from '../server/in-process.ts'
+import { startHere, urlOf } from '../server/in-process.ts'
 import { openFixture } from '../sqlite/fixture.ts'
+import { aNewRun } from '../support/factories.ts'
+import { tempDir } from '../support/temp-dir.ts'
 
 const PATIENT = { timeout: 10_000, interval: 5 }
 const DAY = 24 * 3600
@@ -191,11 +194,19 @@ test('changes of sessions are written down for an hour after somebody followed t
 })
 
 test('a server deletes what it is told to keep for a second', async () => {
-  const { url } = await startHere({ RUN_RETENTION: '1s', RUN_SWEEP_INTERVAL: '0.1' })
-  const { get, post } = apiOf(url)
-  const { body } = await post<Added>('/runs', { type: 'start_session', prompt: 'hello' })
-  await post(`/runs/${body.run_id}/stop`)
-  const status = async () => (await get(`/runs/${body.run_id}`)).status
-  expect(await status()).toBe(200)
-  await expect.poll(status, PATIENT).toBe(404)
+  const DATABASE_URL = urlOf(tempDir())
+  const engine = await openSqliteEngine({ url: DATABASE_URL })
+  const now = timestamp(new Date())
+  const stopped = async (at: string) => {
+    const { run } = await engine.runs.add(aNewRun(), at)
+    await engine.runs.stop(run.run_id, at)
+    return run.run_id
+  }
+  const [old, later] = [await stopped(addSeconds(now, -2)), await stopped(addSeconds(now, 3600))]
+  await engine.close()
+  const { url } = await startHere({ DATABASE_URL, RUN_RETENTION: '1s', RUN_SWEEP_INTERVAL: '0.1' })
+  const { get } = apiOf(url)
+  const status = async (run_id: string) => (await get(`/runs/${run_id}`)).status
+  await expect.poll(() => status(old), PATIENT).toBe(404)
+  expect(await status(later)).toBe(200)
 })
