@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { CommitLane } from '../../src/sqlite/commit-lane.ts'
 import { type Client, loadDriver } from '../../src/sqlite/driver.ts'
 import { refusal } from '../support/errors.ts'
@@ -15,15 +15,35 @@ interface Bench {
   stored: () => unknown[]
   /** How many transactions were committed. */
   commits: () => number
+  /** Resolves when it was tried so often to begin one; the turn of the event loop of each. */
+  tries: (count: number) => Promise<number[]>
   /** Another program that takes the write lock. */
   lock: () => { release: () => void }
+}
+
+/** @returns how often the event loop has turned, until the test ends */
+function countTurns(): () => number {
+  let turns = 0
+  let next = setImmediate(count)
+  function count() {
+    turns += 1
+    next = setImmediate(count)
+  }
+  onTestFinished(() => clearImmediate(next))
+  return () => turns
 }
 
 async function openLane(busyDeadlineMs = 5000): Promise<Bench> {
   const Driver = await loadDriver()
   const path = join(tempDir(), 'lane.db')
   const trace: unknown[] = []
-  const client = new Driver(path, { timeout: 1, verbose: (sql) => trace.push(sql) })
+  const tried: number[] = []
+  const turns = countTurns()
+  const verbose = (sql: unknown) => {
+    trace.push(sql)
+    if (sql === 'BEGIN IMMEDIATE') tried.push(turns())
+  }
+  const client = new Driver(path, { timeout: 1, verbose })
   client.pragma('journal_mode = WAL')
   client.exec('CREATE TABLE words (word TEXT NOT NULL UNIQUE)')
   const other = new Driver(path, { timeout: 1 })
@@ -39,6 +59,10 @@ async function openLane(busyDeadlineMs = 5000): Promise<Bench> {
     insert: (word) => void add.run(word),
     stored: () => all.all(),
     commits: () => trace.filter((sql) => sql === 'COMMIT').length,
+    async tries(count) {
+      while (tried.length < count) await sleep(1)
+      return tried
+    },
     lock() {
       other.exec('BEGIN IMMEDIATE')
       return { release: () => void other.exec('ROLLBACK') }
@@ -185,42 +209,49 @@ describe('an operation that fails', () => {
 
 describe('a database that another program has locked', () => {
   it('is waited for without stopping the event loop', async () => {
-    const { lane, insert, stored, lock } = await openLane()
+    const { lane, insert, stored, lock, tries } = await openLane()
     const { release } = lock()
     const write = lane.write(() => insert('late'))
-    let ticks = 0
-    const timer = setInterval(() => void ticks++, 5)
-    await sleep(300)
-    clearInterval(timer)
+    const turns = await tries(20)
     expect(stored()).toEqual([])
-    // 60 at best; a blocked event loop has a handful.
-    expect(ticks).toBeGreaterThan(20)
+    // Between one and the next the event loop was left to others.
+    expect(new Set(turns).size).toBe(turns.length)
     release()
     await write
     expect(stored()).toEqual(['late'])
   })
 
   it('is busy after the deadline: each operation is refused at its own', async () => {
-    const { lane, insert, stored, lock } = await openLane(150)
+    const { lane, insert, stored, lock, tries } = await openLane(150)
     const { release } = lock()
-    const began = performance.now()
-    const first = lane.write(() => insert('first'))
-    const refused = refusal(first, 'database_busy').then(() => performance.now() - began)
-    await sleep(100)
+    let now = 1000
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now)
+    onTestFinished(() => clock.mockRestore())
+    const refused = vi.fn()
+    const first = refusal(
+      lane.write(() => insert('first')),
+      'database_busy',
+    ).then(refused)
+    now += 100
     const second = lane.write(() => insert('second'))
-    expect(await refused).toBeGreaterThanOrEqual(150)
+    now += 49
+    const { length } = await tries(1)
+    await tries(length + 2)
+    expect(refused).not.toHaveBeenCalled()
+    now += 1
+    await first
     release()
     await second
     expect(stored()).toEqual(['second'])
   })
 
   it('keeps what waits in order', async () => {
-    const { lane, insert, stored, lock } = await openLane()
+    const { lane, insert, stored, lock, tries } = await openLane()
     const { release } = lock()
     const writes = [lane.write(() => insert('a'))]
-    await sleep(20)
+    await tries(1)
     writes.push(lane.write(() => insert('b')))
-    await sleep(20)
+    await tries(3)
     writes.push(lane.write(() => insert('c')))
     release()
     await Promise.all(writes)
