@@ -4,7 +4,6 @@ import type { Run } from '../../src/queue/run.ts'
 import type { NewRunner, Runner } from '../../src/queue/runner.ts'
 import { aNewRun } from '../support/factories.ts'
 import { type Child, forkModule } from '../support/fork.ts'
-import type { Answer, Order } from './claimer.ts'
 import type { Setup, World } from './world.ts'
 
 const RUNS = 2000
@@ -31,22 +30,31 @@ const someRuns = (count: number) =>
     aNewRun({ demands: DEMANDS[i % DEMANDS.length] ?? null, priority: i % 3 }),
   )
 
+interface Order {
+  order: 'go' | 'on' | 'last'
+}
+type Answer = { ready: true } | { claimed: string[] }
+
 interface Claimer {
   runner: Runner
   process: Child<Order, Answer>
 }
 
 async function startClaimers({ fixture, register }: World): Promise<Claimer[]> {
-  const { module, url } = fixture.opener
+  const { url } = fixture.opener
   const claimers: Claimer[] = []
   for (const offer of OFFERS) {
     const runner = await register(offer)
-    const args = [module, url, runner.runner_id]
-    const process = forkModule<Order, Answer>(new URL('./claimer.ts', import.meta.url), args)
+    const args = [url, runner.runner_id]
+    const process = forkModule<Order, Answer>(new URL('./claimer.mjs', import.meta.url), args)
     claimers.push({ runner, process })
   }
-  for (const { process } of claimers) expect(await process.next()).toEqual({ ready: true })
+  await allReady(claimers)
   return claimers
+}
+
+async function allReady(claimers: Claimer[]): Promise<void> {
+  for (const { process } of claimers) expect(await process.next()).toEqual({ ready: true })
 }
 
 async function claimedBy({ process }: Claimer): Promise<string[]> {
@@ -62,6 +70,8 @@ export function describeConcurrency(setup: Setup): void {
       const claimers = await startClaimers(world)
       await runs.addMany(someRuns(RUNS / 2), clock.now())
       for (const { process } of claimers) process.send({ order: 'go' })
+      await allReady(claimers)
+      for (const { process } of claimers) process.send({ order: 'on' })
       for (let added = 0; added < RUNS / 2; added += 50) {
         await runs.addMany(someRuns(50), clock.advance(1))
       }

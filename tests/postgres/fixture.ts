@@ -6,10 +6,7 @@ import type { EngineFixture } from '../conformance/fixture.ts'
 import { lend } from '../support/lend.ts'
 import { databaseUrl, TEMPLATE } from './support/global-setup.ts'
 
-/**
- * Power cuts are no subject of these tests; everything else is as durable as it is fast.
- * @public claimers in processes of their own import it by name
- */
+/** Power cuts are no subject of these tests; everything else is as durable as it is fast. */
 export const openEngine = (url: string): Promise<Engine> =>
   openPostgresEngine({ url, durability: 'normal' })
 
@@ -58,7 +55,7 @@ function fixtureOf(database: TestDatabase): EngineFixture {
   const { url, shell, idle } = database
   return {
     open: async () => lend(idle.pop() ?? (await openEngine(url)), idle),
-    opener: { module: import.meta.url, url },
+    opener: { url },
     async cleanup() {
       await shell.query(TABLES.map((table) => `DELETE FROM ${table}`).join('; '))
       free.push(database)

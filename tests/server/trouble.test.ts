@@ -21,7 +21,7 @@ const RUN = { type: 'start_session', prompt: 'hello' }
 
 describe('another process holds the write lock', () => {
   async function lockHolder(path: string) {
-    const url = new URL('./lock-holder.ts', import.meta.url)
+    const url = new URL('./lock-holder.mjs', import.meta.url)
     const holder = forkModule<{ sql: string }, unknown>(url, [path])
     await holder.next()
     return async (sql: string) => {

@@ -7,7 +7,6 @@ import { openDatabase } from '../../src/sqlite/database.ts'
 import { loadDriver } from '../../src/sqlite/driver.ts'
 import { forkModule } from '../support/fork.ts'
 import { tempDir } from '../support/temp-dir.ts'
-import type { Opened } from './opener.ts'
 
 async function open(url: string) {
   const database = await openDatabase(url, 'normal')
@@ -138,7 +137,7 @@ describe('several processes', () => {
   it('may open a new file at once: one of them migrates it', async () => {
     const folder = tempDir()
     const opener = () =>
-      forkModule<{ path: string }, Opened>(new URL('./opener.ts', import.meta.url), [])
+      forkModule<{ path: string }, unknown>(new URL('./opener.mjs', import.meta.url), [])
     const processes = [opener(), opener(), opener()]
     for (const process of processes) expect(await process.next()).toEqual({ ready: true })
     for (let round = 0; round < 15; round++) {

@@ -6,10 +6,7 @@ import type { EngineFixture } from '../conformance/fixture.ts'
 import { lend } from '../support/lend.ts'
 import { makeTempDir } from '../support/temp-dir.ts'
 
-/**
- * Power cuts are no subject of these tests; everything else is as durable as it is fast.
- * @public claimers in processes of their own import it by name
- */
+/** Power cuts are no subject of these tests; everything else is as durable as it is fast. */
 export const openEngine = (url: string): Promise<Engine> =>
   openSqliteEngine({ url, durability: 'normal' })
 
@@ -45,7 +42,7 @@ export async function openNewFixture(): Promise<EngineFixture> {
   const url = `file:${join(folder.path, 'queue.db')}`
   return {
     open: () => openEngine(url),
-    opener: { module: import.meta.url, url },
+    opener: { url },
     cleanup: async () => folder.remove(),
   }
 }
@@ -55,7 +52,7 @@ export async function openFixture(): Promise<EngineFixture> {
   const { url, shell, idle } = database
   return {
     open: async () => lend(idle.pop() ?? (await openEngine(url)), idle),
-    opener: { module: import.meta.url, url },
+    opener: { url },
     async cleanup() {
       shell.exec(`${TABLES.map((table) => `DELETE FROM ${table};`).join('')} ${RESET_COUNTERS}`)
       free.push(database)

@@ -27,7 +27,7 @@ async function openFixture(): Promise<EngineFixture> {
   const path = join(folder.path, 'queue.db')
   return {
     open: () => openThread(path),
-    opener: { module: '', url: `file:${path}` },
+    opener: { url: `file:${path}` },
     cleanup: async () => folder.remove(),
   }
 }

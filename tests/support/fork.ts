@@ -1,4 +1,4 @@
-/** TypeScript programs as processes of their own, which talk with the test by messages. */
+/** Programs as processes of their own, which talk with the test by messages. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
@@ -9,10 +9,10 @@ export interface Child<In, Out> {
   next(): Promise<Out>
 }
 
-/** Starts the module at `url` with Node and tsx; killed at the end of the test if it still runs. */
+/** Starts the module at `url` with Node; killed at the end of the test if it still runs. */
 export function forkModule<In extends object, Out>(url: URL, args: string[]): Child<In, Out> {
   const child = fork(fileURLToPath(url), args, {
-    execArgv: ['--import', 'tsx'],
+    execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   onTestFinished(() => ended(child))
