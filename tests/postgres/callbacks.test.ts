@@ -1,6 +1,6 @@
 /** What parents are told is in one transaction with what they are told of, whoever else is at work. */
 import type pg from 'pg'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import type { Run } from '../../src/queue/run.ts'
 import { openWorld, type World } from '../conformance/world.ts'
 import { openFixture, openShell } from './fixture.ts'
@@ -37,13 +37,15 @@ const stopIn = async (shell: pg.Client, { run_id, session_id }: Run) => {
 }
 
 /** Resolves when somebody waits for this transaction. */
-const blocks = (shell: pg.Client) =>
-  vi.waitFor(async () => {
+async function blocks(shell: pg.Client): Promise<void> {
+  const blocked = async () => {
     const { rows } = await shell.query(
       'SELECT pid FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))',
     )
-    expect(rows).toHaveLength(1)
-  })
+    return rows
+  }
+  await expect.poll(blocked).toHaveLength(1)
+}
 
 it('a parent that ends before its child has committed is told of it', async () => {
   const { world, shell, parent, child, told } = await openFamily()

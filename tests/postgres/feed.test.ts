@@ -1,8 +1,9 @@
 /** Transactions become visible in another order than their events were numbered. */
 import type pg from 'pg'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { News } from '../../src/queue/engine.ts'
 import { openWorld, type World } from '../conformance/world.ts'
+import { aNewRun } from '../support/factories.ts'
 import { openFixture, openShell } from './fixture.ts'
 
 async function openWithShells(): Promise<{ world: World; shells: [pg.Client, pg.Client] }> {
@@ -23,7 +24,7 @@ function listen({ changes }: World) {
 
 const setDemands = (shell: pg.Client, run_id: string) =>
   shell.query(`UPDATE runs SET demands = '{"hostname":"${run_id}"}' WHERE run_id = '${run_id}'`)
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 5 })
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 })
 
 it('what commits late is told late, not missed, and nothing is told twice', async () => {
   const { world, shells } = await openWithShells()
@@ -73,15 +74,34 @@ it('more than one look reads is told in full, with what commits meanwhile', asyn
   )
 })
 
-it('a lost notification costs a moment, not a run', async () => {
-  const { world, shells } = await openWithShells()
-  const [silent] = shells
-  const run = await world.add()
-  const heard = listen(world)
-  await world.runs.get(run.run_id)
-  await silent.query("SET runqueue.hint = 'off'")
-  await setDemands(silent, run.run_id)
-  await soon(() => expect(heard()).toEqual([run.run_id]))
+describe('while time stands still, so that no look comes of itself', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  it('what another process commits is told by its notification', async () => {
+    const { world } = await openWithShells()
+    const other = await world.open()
+    const told = new Promise<string[]>((resolve) => {
+      const tell = ({ runs }: News) => resolve(runs.map(({ run_id }) => run_id))
+      onTestFinished(world.changes.subscribe(tell))
+    })
+    await world.runs.get('run_unknown')
+    const { run } = await other.runs.add(aNewRun(), world.clock.now())
+    expect(await told).toEqual([run.run_id])
+  })
+
+  it('a lost notification costs a moment, not a run', async () => {
+    const { world, shells } = await openWithShells()
+    const [silent] = shells
+    const run = await world.add()
+    const heard = listen(world)
+    await world.runs.get(run.run_id)
+    await silent.query("SET runqueue.hint = 'off'")
+    await setDemands(silent, run.run_id)
+    expect(heard()).toEqual([])
+    vi.advanceTimersByTime(2_000)
+    await soon(() => expect(heard()).toEqual([run.run_id]))
+  })
 })
 
 it('events of a dump from a server with more transactions behind it are no news again and again', async () => {

@@ -21,7 +21,7 @@ async function startPostgres(): Promise<PostgresServer> {
 const serve = ({ url }: PostgresServer): Promise<ServerProcess> =>
   startServe({
     folder: tempDir(),
-    environment: { DATABASE_URL: url, RUNNER_POLL_TIMEOUT: '20', RUN_RECOVERY_THRESHOLD: '0' },
+    environment: { DATABASE_URL: url, RUNNER_POLL_TIMEOUT: '50', RUN_RECOVERY_THRESHOLD: '0' },
   })
 
 /** Adds runs, several at a time, until it is told to stop. */
@@ -130,18 +130,4 @@ test('a server that is killed loses nothing that it acknowledged, and others go 
   const stored = await storedRuns(after)
   expect(acknowledged.filter((run_id) => !stored.has(run_id))).toEqual([])
   expect((await after.post('/runner/runs/claim', claim)).body).toEqual(claimed)
-})
-
-test('a poll at one server is woken by a run that is added at another', async () => {
-  const postgres = await startPostgres()
-  const [one, other] = [await serve(postgres), await serve(postgres)]
-  const api = apiOf(one.url)
-  const { runner_id } = (await api.post<{ runner_id: string }>('/runner/register', RUNNER)).body
-  const polling = api.get<{ run: RunView }>(`/runner/runs?runner_id=${runner_id}`)
-  await pause(300)
-  const began = performance.now()
-  const { run_id } = (await apiOf(other.url).post<Added>('/runs', RUN)).body
-  expect((await polling).body.run?.run_id).toBe(run_id)
-  // By the notification: the look that comes anyway takes 2 s.
-  expect(performance.now() - began).toBeLessThan(1000)
 })
