@@ -1,5 +1,5 @@
 /** GET /events: runs followed live. */
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Engine } from '../../src/queue/engine.ts'
 import type { LiveRunEvent } from '../../src/queue/run-event.ts'
 import { newToken, tokenHash } from '../../src/queue/token.ts'
@@ -171,10 +171,10 @@ export function describeLiveRuns(setup: Setup): void {
       // Somebody else has it all read meanwhile.
       await follow(service)
       const opening = follow(service, '?last_event_id=0')
-      await vi.waitFor(() => expect(joined).toBe(true))
+      await expect.poll(() => joined).toBe(true)
       await addMany(service, 1000)
       await addMany(service, 500)
-      await vi.waitFor(() => expect(told).toBeGreaterThan(1100), { timeout: 5000 })
+      await expect.poll(() => told).toBeGreaterThan(1100)
       release()
       const frames = await (await opening).take(1502)
       expect(new Set(frames.map(({ data }) => data.run_id)).size).toBe(1502)
@@ -195,7 +195,7 @@ export function describeLiveRuns(setup: Setup): void {
       // One more where the news came in two pieces.
       expect(counts.reads - before).toBeLessThanOrEqual(2)
       for (const stream of streams) stream.leave()
-      await vi.waitFor(() => expect(counts.listeners).toBe(0))
+      await expect.poll(() => counts.listeners).toBe(0)
     })
 
     test('goes on when the database does', async () => {
@@ -231,10 +231,7 @@ export function describeLiveRuns(setup: Setup): void {
       const stream = await follow(service)
       expectRefusal(await service.get('/events'), 503, 'too_many_waiting')
       stream.leave()
-      await vi.waitFor(async () => {
-        const again = await follow(service)
-        expect(again.status).toBe(200)
-      })
+      await expect.poll(async () => (await follow(service)).status).toBe(200)
     })
 
     test('ends when the server leaves', async () => {
