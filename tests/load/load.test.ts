@@ -1,7 +1,10 @@
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RunqueueClient } from '../../src/client/index.ts'
+import type { Ledger } from '../../src/load/ledger.ts'
 import { type GivenOptions, loadOptions, type Scenario } from '../../src/load/options.ts'
 import type { OwnServer } from '../../src/load/own-server.ts'
+import type { Recorder } from '../../src/load/recorder.ts'
 import type { Report } from '../../src/load/report.ts'
 import { importBuilt } from '../support/built.ts'
 import { tamperingProxy } from './tampering-proxy.ts'
@@ -22,7 +25,7 @@ afterAll(() => server.close())
 interface Circumstances {
   stop?: AbortController
   /** Called when the measured part begins. */
-  onMeasure?: () => void
+  onMeasure?: (ledger: Ledger) => void
 }
 
 function load(
@@ -31,7 +34,8 @@ function load(
   { stop = new AbortController(), onMeasure = () => {} }: Circumstances = {},
 ): Promise<Report> {
   const options = loadOptions(scenario, 1, { url: server.url, connections: 16, ...given })
-  const progress = { phase() {}, measure: onMeasure, end() {} }
+  const measure = (_: Recorder, ledger: Ledger) => onMeasure(ledger)
+  const progress = { phase() {}, measure, end() {} }
   return runLoad(options, { token: null, progress, stop: stop.signal, execArgv: [] })
 }
 
@@ -95,7 +99,11 @@ describe('a server that others use too', () => {
 describe('a load that is ended early', () => {
   it('is reported and checked as far as it went', async () => {
     const stop = new AbortController()
-    const onMeasure = () => void setTimeout(() => stop.abort(), 300)
+    const onMeasure = async (ledger: Ledger) => {
+      const before = ledger.accepted
+      while (ledger.accepted < before + 20) await setTimeout(5)
+      stop.abort()
+    }
     const given = { runners: 20, rate: 100, duration_seconds: 600, work_ms: 60_000 }
     const report = await load('steady', given, { stop, onMeasure })
     expect(report).toMatchObject({ ended: 'stopped', ok: true })

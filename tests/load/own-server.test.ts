@@ -39,7 +39,7 @@ describe('a server of its own', () => {
     await once(harness, 'message')
     expect(databases()).toHaveLength(1)
     harness.kill('SIGKILL')
-    await vi.waitFor(() => expect(databases()).toEqual([]), { timeout: 5000 })
+    await expect.poll(databases, { timeout: 20_000 }).toEqual([])
   })
 
   it('says so when it dies', async () => {
