@@ -2,22 +2,40 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { RunView } from '../../src/client/index.ts'
-import { tempDir } from '../support/temp-dir.ts'
+import { isAtWork } from '../runner/harness.ts'
+import { makeTempDir, tempDir } from '../support/temp-dir.ts'
 import { World } from './program.ts'
+
+const QUIET = { LOG_LEVEL: 'warn' }
 
 let world: World
 
-beforeEach(async () => {
-  world = new World(tempDir(), {
-    RUN_NO_MATCH_TIMEOUT: '1',
-    RUN_SWEEP_INTERVAL: '0.2',
-    LOG_LEVEL: 'warn',
+/** With a server, for one test. */
+async function openWorld(settings: Record<string, string> = {}): Promise<void> {
+  const opened = new World(tempDir(), { ...QUIET, ...settings })
+  onTestFinished(() => opened.close())
+  await opened.startServer()
+  world = opened
+}
+
+/** With a server and these runners, for all tests of a group: to start them takes longer than most. */
+function sharedWorld(startRunners: (of: World) => Promise<unknown>): void {
+  const { path, remove } = makeTempDir()
+  const shared = new World(path, QUIET)
+  beforeAll(async () => {
+    await shared.startServer()
+    await startRunners(shared)
   })
-  await world.startServer()
-})
-afterEach(() => world.close())
+  beforeEach(() => {
+    world = shared
+  })
+  afterAll(async () => {
+    await shared.close()
+    remove()
+  })
+}
 
 /** Runs its prompt as a shell script. */
 const SHELL = ['sh', '-c', 'sh -s']
@@ -30,14 +48,7 @@ const added = async (args: string[]): Promise<string> => {
 const show = (runId: string) => world.json<RunView>(['show', runId])
 
 /** The process that wrote its id there is running. */
-function isAlive(pidFile: string): boolean {
-  try {
-    process.kill(Number(readFileSync(pidFile, 'utf8')), 0)
-    return true
-  } catch {
-    return false
-  }
-}
+const isAlive = (pidFile: string) => isAtWork(Number(readFileSync(pidFile, 'utf8')))
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; i < 400; i++) {
@@ -48,37 +59,30 @@ async function until(what: string, holds: () => boolean | Promise<boolean>): Pro
 }
 
 test('a runner that was killed and starts again: what it held is settled', async () => {
-  const brief = new World(tempDir(), {
-    RUNNER_HEARTBEAT_INTERVAL: '0.2',
-    RUNNER_STALE_THRESHOLD: '1',
-    LOG_LEVEL: 'warn',
-  })
-  onTestFinished(() => brief.close())
-  await brief.startServer()
-  const first = await brief.startRunner([], SHELL)
-  const gate = join(brief.folder, 'gate')
-  const { stdout } = await brief.cli(['add', `until [ -e ${gate} ]; do sleep 0.05; done`])
-  const ofRun = () => brief.json<RunView>(['show', stdout.trim()])
-  await until('it runs', async () => (await ofRun()).status === 'running')
+  await openWorld({ RUNNER_HEARTBEAT_INTERVAL: '0.2', RUNNER_STALE_THRESHOLD: '1' })
+  const first = await world.startRunner([], SHELL)
+  const gate = join(world.folder, 'gate')
+  const runId = await added([`until [ -e ${gate} ]; do sleep 0.05; done`])
+  await until('it runs', async () => (await show(runId)).status === 'running')
   await first.end('SIGKILL')
-  await brief.startRunner([], SHELL)
-  expect(await ofRun()).toMatchObject({
+  await world.startRunner([], SHELL)
+  expect(await show(runId)).toMatchObject({
     status: 'failed',
     error: 'Runner disconnected during execution',
   })
-  expect((await brief.cli(['add', 'echo next', '--wait'])).stdout).toBe('next\n')
+  expect((await world.cli(['add', 'echo next', '--wait'])).stdout).toBe('next\n')
   writeFileSync(gate, '')
 })
 
 describe('one runner', () => {
+  sharedWorld((of) => of.startRunner([], SHELL))
+
   test('a command succeeds, and what it prints is the result', async () => {
-    await world.startRunner([], SHELL)
     const { code, stdout } = await world.cli(['add', 'echo hello; echo world', '--wait'])
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'hello\nworld\n' })
   })
 
   test('the prompt may come from stdin and from a file, parameters and ids from the environment', async () => {
-    await world.startRunner([], SHELL)
     const fromStdin = await world.cli(['add', '-', '--wait'], 'echo from stdin')
     expect(fromStdin.stdout).toBe('from stdin\n')
     const file = join(world.folder, 'task.sh')
@@ -91,7 +95,6 @@ describe('one runner', () => {
   })
 
   test('a command that exits 3 fails the run, which says so', async () => {
-    await world.startRunner([], SHELL)
     const { code, stderr } = await world.cli(['add', 'echo oh no >&2; exit 3', '--wait'])
     expect(code).toBe(1)
     expect(stderr).toMatch(/exited with code 3/)
@@ -99,7 +102,6 @@ describe('one runner', () => {
   })
 
   test('a long command is stopped within seconds, and its process is gone', async () => {
-    await world.startRunner([], SHELL)
     const pidFile = join(world.folder, 'pid')
     const runId = await added([`echo $$ > ${pidFile}; sleep 300`])
     await until('it runs', () => existsSync(pidFile) && isAlive(pidFile))
@@ -110,6 +112,10 @@ describe('one runner', () => {
     expect(isAlive(pidFile)).toBe(false)
     expect((await world.cli(['wait', runId])).code).toBe(3)
   })
+})
+
+describe('a server of its own', () => {
+  beforeEach(() => openWorld())
 
   test('a run added while nobody polls is claimed when a runner appears', async () => {
     const runId = await added(['echo late'])
@@ -149,10 +155,10 @@ describe('one runner', () => {
 })
 
 describe('two runners with different tags', () => {
-  beforeEach(async () => {
-    const command = (name: string) => ['sh', '-c', `cat > /dev/null; echo ${name}`]
-    await world.startRunner(['--tag', 'gpu'], command('gpu-runner'))
-    await world.startRunner(['--tag', 'arm', '--require-matching-tags'], command('arm-runner'))
+  const command = (name: string) => ['sh', '-c', `cat > /dev/null; echo ${name}`]
+  sharedWorld(async (of) => {
+    await of.startRunner(['--tag', 'gpu'], command('gpu-runner'))
+    await of.startRunner(['--tag', 'arm', '--require-matching-tags'], command('arm-runner'))
   })
 
   test('each run reaches the runner that has what it demands', async () => {
@@ -160,12 +166,6 @@ describe('two runners with different tags', () => {
     expect((await world.cli(['add', 'x', '--tag', 'gpu', '--wait'])).stdout).toBe('gpu-runner\n')
     // The other one takes only runs that demand its tag.
     expect((await world.cli(['add', 'x', '--wait'])).stdout).toBe('gpu-runner\n')
-  })
-
-  test('a tag that nobody has: the run fails when its time is up', async () => {
-    const { code, stderr } = await world.cli(['add', 'x', '--tag', 'tpu', '--wait'])
-    expect(code).toBe(1)
-    expect(stderr).toContain('No matching runner available within timeout')
   })
 
   test('they are listed; asked to leave, they go, and the server after them', async () => {
@@ -178,4 +178,12 @@ describe('two runners with different tags', () => {
     ])
     expect(await world.endServer('SIGTERM')).toBe(0)
   })
+})
+
+test('a tag that nobody has: the run fails when its time is up', async () => {
+  await openWorld({ RUN_NO_MATCH_TIMEOUT: '1', RUN_SWEEP_INTERVAL: '0.2' })
+  await world.startRunner(['--tag', 'gpu'], SHELL)
+  const { code, stderr } = await world.cli(['add', 'x', '--tag', 'tpu', '--wait'])
+  expect(code).toBe(1)
+  expect(stderr).toContain('No matching runner available within timeout')
 })
