@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const ON_POSTGRES = 'tests/{http,simulation}/postgres*.test.ts'
 
 /** Less than what any test may take, so that it says what it waited for. */
-const POLL_MS = 9_000
+const POLL_MS = 20_000
 
 const BUILT = /\/dist\/.*\.js$/
 
@@ -16,7 +16,10 @@ interface Options {
   sharesModules?: boolean
 }
 
-/** A folder of tests that is run by its name: `vitest run --project sqlite`. */
+/**
+ * A folder of tests that is run by its name: `vitest run --project sqlite`.
+ * @param seconds what a test may take: many times what the slowest takes on a machine at ease
+ */
 const project = (name: string, folders: string[], seconds: number, options: Options = {}) => ({
   test: {
     name,
@@ -40,24 +43,24 @@ export default defineConfig({
     // More than cores, of two: most tests wait for processes and disks (230 s instead of 290).
     maxWorkers: 3,
     projects: [
-      project('unit', ['queue', 'client', 'cli', 'runner'], 10, {
+      project('unit', ['queue', 'client', 'cli', 'runner'], 40, {
         files: ['tests/*.test.ts'],
         sharesModules: true,
       }),
-      project('sqlite', ['sqlite'], 30),
-      project('postgres', ['postgres'], 60, {
+      project('sqlite', ['sqlite'], 60),
+      project('postgres', ['postgres'], 120, {
         files: [ON_POSTGRES],
         exclude: [],
         globalSetup: ['tests/postgres/support/global-setup.ts'],
       }),
-      project('http', ['http'], 20),
-      project('dashboard', ['dashboard'], 60),
-      project('server', ['server', 'upkeep'], 40, { sharesModules: true }),
-      project('load', ['load'], 60, { sharesModules: true }),
-      project('simulation', ['simulation'], 60),
+      project('http', ['http'], 60),
+      project('dashboard', ['dashboard'], 120),
+      project('server', ['server', 'upkeep'], 120, { sharesModules: true }),
+      project('load', ['load'], 120, { sharesModules: true }),
+      project('simulation', ['simulation'], 120),
       project('crash', ['crash'], 120),
       project('fuzz', ['fuzz'], 60),
-      project('e2e', ['e2e'], 60),
+      project('e2e', ['e2e'], 120),
     ],
   },
 })

@@ -23,7 +23,7 @@ async function listen({ changes, runs }: Pick<Engine, 'changes' | 'runs'>) {
   }
 }
 
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 })
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 })
 
 export function describeChanges(setup: Setup): void {
   describe('changes', () => {

@@ -20,7 +20,7 @@ async function openPage(service: Service, path: string, options = {}): Promise<P
 
 const statusOf = (page: Page, run_id: string) =>
   page.locator(`#row-${run_id} .status`).textContent()
-const seen = (look: () => Promise<unknown>) => expect.poll(look, { timeout: 10_000, interval: 20 })
+const seen = (look: () => Promise<unknown>) => expect.poll(look)
 
 /** Tables of which a part is out of sight, but for those that are folded away. */
 const CUT_TABLES = `[...document.querySelectorAll('.scroll')]

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export const BIN = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url))
-const DEADLINE_MS = 20_000
+const DEADLINE_MS = 40_000
 
 export interface Outcome {
   code: number | null

@@ -24,7 +24,7 @@ function listen({ changes }: World) {
 
 const setDemands = (shell: pg.Client, run_id: string) =>
   shell.query(`UPDATE runs SET demands = '{"hostname":"${run_id}"}' WHERE run_id = '${run_id}'`)
-const soon = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 })
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 })
 
 it('what commits late is told late, not missed, and nothing is told twice', async () => {
   const { world, shells } = await openWithShells()

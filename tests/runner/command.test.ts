@@ -8,7 +8,6 @@ function runnerProcess(server: FakeServer, ...args: string[]) {
   const runner = execa(process.execPath, [BIN, 'runner', ...args], {
     env: { RUNQUEUE_URL: server.url },
     reject: false,
-    timeout: 20_000,
   })
   onTestFinished(() => {
     runner.kill('SIGKILL')
@@ -16,7 +15,7 @@ function runnerProcess(server: FakeServer, ...args: string[]) {
   return runner
 }
 
-test('a signal drains it, and what happened is told on stderr', { timeout: 20_000 }, async () => {
+test('a signal drains it, and what happened is told on stderr', async () => {
   const server = await fakeServer()
   const runner = runnerProcess(server, '--slots', '1', '--tag', 'a', '--tag', 'b', '--', 'cat')
   expect((await server.call('register')).body).toMatchObject({
@@ -44,7 +43,7 @@ the runner has ended`,
   )
 })
 
-test('a second signal kills the work and ends it at once', { timeout: 20_000 }, async () => {
+test('a second signal kills the work and ends it at once', async () => {
   const server = await fakeServer()
   const command = staying(`signal('asked')`)
   const runner = runnerProcess(server, '--json', '--', ...command)
@@ -64,7 +63,7 @@ test('a second signal kills the work and ends it at once', { timeout: 20_000 }, 
   expect(events[1]).toMatchObject({ run_id: run.run_id, time: expect.stringMatching(/Z$/) })
 })
 
-test('a command line that makes no sense is refused at once', { timeout: 20_000 }, async () => {
+test('a command line that makes no sense is refused at once', async () => {
   const server = await fakeServer()
   const refusal = async (...args: string[]) => (await runnerProcess(server, ...args)).stderr
   const [missing, slots, program] = await Promise.all([

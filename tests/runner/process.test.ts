@@ -170,7 +170,7 @@ test('a child left behind with the output in hand does not hold the run', async 
   const began = performance.now()
   const outcome = await sh(`sleep 60 & echo $! > ${pids}; echo done`).outcome
   // The child stays for a minute.
-  expect(performance.now() - began).toBeLessThan(8000)
+  expect(performance.now() - began).toBeLessThan(20_000)
   expect(outcome).toEqual({ status: 'completed', text: 'done\n', left_out: 0 })
   process.kill(await pidIn(pids))
 })

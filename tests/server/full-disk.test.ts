@@ -8,7 +8,7 @@ import { tempDir } from '../support/temp-dir.ts'
 import { type ServerProcess, spawnServe, startServe } from './process.ts'
 import { canMount, leftOut, MB, smallDisk } from './small-disk.ts'
 
-const PATIENT = { timeout: 15_000, interval: 50 }
+const PATIENT = { interval: 50 }
 const RUN = { type: 'start_session', prompt: 'x'.repeat(20_000) }
 /** So that nothing is done by the way while the disk is full. */
 const environment = { RUN_SWEEP_INTERVAL: '0.2', RUNNER_LIFECYCLE_INTERVAL: '0.2' }

@@ -10,7 +10,7 @@ import { aNewRun, aNewRunner, someTokens } from '../support/factories.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { startHere, urlOf } from './in-process.ts'
 
-const PATIENT = { timeout: 10_000, interval: 20 }
+const PATIENT = { timeout: 20_000, interval: 20 }
 const RUN = { type: 'start_session', prompt: 'hello' }
 
 /**

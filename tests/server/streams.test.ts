@@ -1,4 +1,5 @@
 /** Live streams of a server process that is killed, and that runs change at another. */
+import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { RunqueueClient } from '../../src/client/index.ts'
@@ -6,6 +7,7 @@ import { readServerSentEvents } from '../../src/client/server-sent-events.ts'
 import { apiOf } from '../http/support/api.ts'
 import type { Added } from '../http/support/service.ts'
 import { tempDir } from '../support/temp-dir.ts'
+import { startHere } from './in-process.ts'
 import { startServe } from './process.ts'
 
 const RUNS = 120
@@ -44,7 +46,8 @@ async function take<T>(count: number, from: AsyncIterable<T>, onEach = (_: T[]) 
 
 test('whoever follows a server that is killed has everything once, in order', async () => {
   const folder = tempDir()
-  const [mine, other] = await Promise.all([startServe({ folder }), startServe({ folder })])
+  const mine = await startServe({ folder })
+  const other = await startHere({ DATABASE_URL: `file:${join(folder, 'data', 'runqueue.db')}` })
   const [url, there] = [mine.url, apiOf(other.url)]
   // Sessions are written down from when somebody follows them.
   const opened = await fetch(`${url}/sse/sessions`)

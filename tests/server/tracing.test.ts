@@ -78,7 +78,7 @@ test('each request is a span; a run takes its trace along, and reports link to i
   await post(`/runner/runs/${run_id}/started`, { runner_id })
   await get('/nowhere')
 
-  await expect.poll(() => spans.length, { timeout: 10_000 }).toBe(5)
+  await expect.poll(() => spans.length).toBe(5)
   expect(spans.map(({ name }) => name)).toEqual([
     'POST /runner/register',
     'POST /runs',
@@ -125,7 +125,7 @@ test('unless told otherwise it sends protobuf', async () => {
   const { get } = apiOf((await startHere({})).url)
   await get('/sessions')
   await expect
-    .poll(() => received[0], { timeout: 10_000 })
+    .poll(() => received[0])
     .toMatchObject({
       url: '/v1/traces',
       type: 'application/x-protobuf',

@@ -17,7 +17,7 @@ import { openFixture } from '../sqlite/fixture.ts'
 import { aNewRun } from '../support/factories.ts'
 import { tempDir } from '../support/temp-dir.ts'
 
-const PATIENT = { timeout: 10_000, interval: 5 }
+const PATIENT = { timeout: 20_000, interval: 5 }
 const DAY = 24 * 3600
 const CONFIG: SweeperOptions['config'] = {
   sweepIntervalSeconds: 0.002,

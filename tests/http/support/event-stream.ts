@@ -21,7 +21,7 @@ export interface EventStream<T> {
   leave(): void
 }
 
-const DEADLINE_MS = 10_000
+const DEADLINE_MS = 20_000
 
 export async function openStream<T = Record<string, unknown>>(
   url: string,

@@ -209,7 +209,7 @@ function observeLooks(engine: Engine) {
   async function waiting<T>(begin: () => T): Promise<{ answer: T }> {
     const enough = looks + LOOKS_BEFORE_WAITING
     const answer = begin()
-    await expect.poll(() => looks, { interval: 2, timeout: 10_000 }).toBeGreaterThanOrEqual(enough)
+    await expect.poll(() => looks, { interval: 2 }).toBeGreaterThanOrEqual(enough)
     return { answer }
   }
   return { engine: observed, waiting }
