@@ -30,7 +30,7 @@ async function* sessionChanges(url: string, lastId: string): AsyncGenerator<stri
     } catch {
       // It is gone, and will be back.
     }
-    await setTimeout(20)
+    await setTimeout(100)
   }
 }
 
