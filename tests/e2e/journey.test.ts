@@ -51,7 +51,7 @@ const show = (runId: string) => world.json<RunView>(['show', runId])
 const isAlive = (pidFile: string) => isAtWork(Number(readFileSync(pidFile, 'utf8')))
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 400; i++) {
+  for (let i = 0; i < 1600; i++) {
     if (await holds()) return
     await delay(25)
   }

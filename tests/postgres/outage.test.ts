@@ -50,7 +50,7 @@ function keepAdding(api: Api) {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000
+  const deadline = performance.now() + 60_000
   while (!condition()) {
     if (performance.now() > deadline) throw new Error('it did not come to that')
     await pause(10)
