@@ -1,7 +1,12 @@
 /** What a new run takes over from others, and what it is refused for. */
 import { desc, eq, sql } from '../drizzle.ts'
-import { canonicalDemands } from '../queue/demands.ts'
-import { QueueError } from '../queue/errors.ts'
+import { resuming } from '../queue/new-row.ts'
+import {
+  idempotencyConflict,
+  refuseParent,
+  refuseWhenFull,
+  sessionNotFound,
+} from '../queue/refusals.ts'
 import type { AddedRun, JsonObject, NewRun, Run } from '../queue/run.ts'
 import { type AddBounds, PARENT_DEPTH_LIMIT } from '../queue/run-queue.ts'
 import { rankRunners, unmatchable } from '../queue/runner-match.ts'
@@ -57,37 +62,16 @@ export async function repeated(
     const matching = await countMatching.get(on, wantedBy(first.demands, stale_before))
     return { run: first, created: false, matching_runners: matching?.count ?? 0 }
   }
-  throw new QueueError(
-    'idempotency_conflict',
-    `Idempotency key '${run.idempotency.key}' was used for another request (run ${first.run_id})`,
-  )
+  throw idempotencyConflict(run.idempotency.key, first.run_id)
 }
 
-export async function refuseWhenFull(on: Connection, { max_pending }: AddBounds): Promise<void> {
-  if (max_pending === null) return
-  const pending = await countPending(on)
-  if (pending < max_pending) return
-  throw new QueueError(
-    'queue_full',
-    `The queue is full: ${pending} runs are pending, and at most ${max_pending} may be`,
-  )
-}
-
-async function refuseParent(on: Connection, session_id: string): Promise<void> {
-  const ancestors = (await countAncestors.get(on, { session_id }))?.count ?? 0
-  if (ancestors === 0) {
-    throw new QueueError('parent_not_found', `Parent session '${session_id}' not found`)
-  }
-  if (ancestors <= PARENT_DEPTH_LIMIT) return
-  throw new QueueError(
-    'parent_too_deep',
-    `Parent session '${session_id}' has ${PARENT_DEPTH_LIMIT} ancestors or more: a run may have ${PARENT_DEPTH_LIMIT} at most`,
-  )
+export async function refuseFullQueue(on: Connection, { max_pending }: AddBounds): Promise<void> {
+  if (max_pending !== null) refuseWhenFull(await countPending(on), max_pending)
 }
 
 /** What a child takes over from its parent: its tools see what the parent's see; own keys win. */
 export async function childOf(on: Connection, session_id: string, run: NewRun): Promise<NewRun> {
-  await refuseParent(on, session_id)
+  refuseParent(session_id, (await countAncestors.get(on, { session_id }))?.count ?? 0)
   const inherited: JsonObject | null = (await findScope.get(on, { session_id }))?.scope ?? null
   return inherited === null ? run : { ...run, scope: { ...inherited, ...run.scope } }
 }
@@ -107,13 +91,6 @@ export async function refuseUnmatchable(
 /** What a run takes over from the session that it resumes. */
 export async function resumed(on: Connection, run: NewRun): Promise<NewRun> {
   const session = await findSession.get(on, { session_id: run.session_id })
-  if (!session) throw new QueueError('session_not_found', `Session '${run.session_id}' not found`)
-  const { hostname, executor_profile, executor_type } = session
-  const bound = hostname === null ? null : { hostname, executor_profile, executor_type }
-  return {
-    ...run,
-    agent_name: run.agent_name ?? session.agent_name,
-    project_dir: run.project_dir ?? session.project_dir,
-    demands: canonicalDemands(bound, run.demands),
-  }
+  if (!session) throw sessionNotFound(run.session_id)
+  return resuming(run, session)
 }

@@ -3,6 +3,7 @@ import { eq, sql } from '../drizzle.ts'
 import { refusedAt } from '../queue/batch-error.ts'
 import { QueueError } from '../queue/errors.ts'
 import { newRow } from '../queue/new-row.ts'
+import { refuseRetry, runNotFound, sessionExists } from '../queue/refusals.ts'
 import {
   ACTIVE_STATUSES,
   type AddedRun,
@@ -15,8 +16,8 @@ import {
   childOf,
   findScope,
   findSession,
+  refuseFullQueue,
   refuseUnmatchable,
-  refuseWhenFull,
   repeated,
   resumed,
 } from './add-rules.ts'
@@ -109,7 +110,7 @@ async function add(
 ): Promise<AddedRun> {
   const first = await repeated(on, given, bounds)
   if (first) return first
-  await refuseWhenFull(on, bounds)
+  await refuseFullQueue(on, bounds)
   const run = given.type === 'resume_session' ? await resumed(on, given) : given
   const { parent_session_id } = run
   const whole = parent_session_id ? await childOf(on, parent_session_id, run) : run
@@ -124,7 +125,7 @@ async function add(
   if (run.reject_if_unmatchable && !(await findSession.get(on, { session_id: row.session_id }))) {
     return await refuseUnmatchable(on, row, bounds)
   }
-  throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
+  throw sessionExists(row.session_id)
 }
 
 const stored = (row: Run, run: NewRun, bounds: AddBounds) => ({
@@ -144,21 +145,10 @@ async function retry(
 ): Promise<AddedRun> {
   await lockSession.run(on, { run_id })
   const found = await findEnded.get(on, { run_id })
-  if (!found) throw new QueueError('run_not_found', 'Run not found')
+  if (!found) throw runNotFound()
   const { active, timeout_seconds, traceparent, ...run } = found
-  if (run.status !== 'failed' && run.status !== 'stopped') {
-    throw new QueueError(
-      'run_wrong_status',
-      `Run ${run_id} is ${run.status}: only a failed or stopped run can be retried`,
-    )
-  }
-  if (active !== null) {
-    throw new QueueError(
-      'session_active',
-      `Session '${run.session_id}' has an active run (${active}): wait for its end`,
-    )
-  }
-  await refuseWhenFull(on, bounds)
+  refuseRetry(run, active)
+  await refuseFullQueue(on, bounds)
   const again: NewRun = { ...run, run_id: new_run_id, traceparent }
   if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
   const row = newRow(again, now)

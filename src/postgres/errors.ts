@@ -1,5 +1,6 @@
 /** What PostgreSQL's codes mean to the caller of a queue: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 import { DatabaseOpenError, QueueError } from '../queue/errors.ts'
+import { runExists } from '../queue/refusals.ts'
 
 interface Told {
   code?: string
@@ -46,7 +47,7 @@ export function translate(error: unknown): unknown {
   if (error instanceof QueueError) return error
   const { code = '', constraint, message } = told(error)
   if (code === '23505' && constraint === 'runs_run_id_unique') {
-    return new QueueError('run_exists', 'There is a run with this run_id already', { cause: error })
+    return runExists(error)
   }
   const as = (kind: 'database_busy' | 'database_full' | 'database_unavailable', words: string) =>
     new QueueError(kind, words, { cause: error })

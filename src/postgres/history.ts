@@ -1,6 +1,6 @@
 /** What happened to runs, as the triggers wrote it down. */
 import { sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { runNotFound } from '../queue/refusals.ts'
 import {
   eventCursor,
   eventPage,
@@ -31,7 +31,7 @@ export const createHistory = (database: Database) => ({
     database.run(async (on) => {
       const after = eventCursor(cursor)
       const run = await find.get(on, { run_id })
-      if (!run) throw new QueueError('run_not_found', 'Run not found')
+      if (!run) throw runNotFound()
       const values = { run_seq: run.seq, after, limit: limit + 1 }
       return eventPage(await ofRun.all(on, values), limit)
     }),

@@ -1,6 +1,5 @@
 /** Why a run does not start and a runner gets nothing, on PostgreSQL. Each answer is read at one moment. */
 import { sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
 import { explainRun, needsRunner, rankFor, toAskFor } from '../queue/explain-run.ts'
 import { type Demanded, explainRunner, notRegistered } from '../queue/explain-runner.ts'
 import {
@@ -10,6 +9,7 @@ import {
   type Insight,
   type Terms,
 } from '../queue/insight.ts'
+import { runNotFound } from '../queue/refusals.ts'
 import { HELD_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
 import { addSeconds } from '../queue/time.ts'
 import { claimable, findNext } from './claim.ts'
@@ -106,7 +106,7 @@ const nextFor = async (on: Connection, runner_id: string): Promise<string | null
 
 async function runOn(on: Connection, run_id: string, terms: Terms, now: Timestamp) {
   const found = await find.get(on, { run_id })
-  if (!found) throw new QueueError('run_not_found', 'Run not found')
+  if (!found) throw runNotFound()
   const { seq, ...run } = found
   const { runner_id, demands } = run
   const wanted = wantedBy(demands, addSeconds(now, -terms.stale_seconds))

@@ -1,6 +1,7 @@
 /** Whose a runner is: asked in the statement of what is done in its name. */
 import { type SQL, sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import type { QueueError } from '../queue/errors.ts'
+import { notRegisteredWithToken, runnerNotYours, tokenUnusable } from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'
 import type { Connection } from './database.ts'
@@ -25,15 +26,10 @@ export const asCaller = (caller: Caller | null | undefined) => ({
 })
 
 export function refusalError(refused: Refusal, runner_id: string): QueueError {
-  if (refused === 'invalid_token') {
-    return new QueueError(refused, 'The token was revoked or has expired')
-  }
-  if (refused === 'runner_not_yours') return notYours(runner_id)
-  return new QueueError(refused, 'Runner not registered with a token')
+  if (refused === 'invalid_token') return tokenUnusable()
+  if (refused === 'runner_not_yours') return runnerNotYours(runner_id)
+  return notRegisteredWithToken()
 }
-
-export const notYours = (runner_id: string): QueueError =>
-  new QueueError('runner_not_yours', `Runner ${runner_id} belongs to another token`)
 
 const ask = new Statement<{ refused: Refusal | null }>(sql`SELECT ${refusal} AS refused`)
 

@@ -1,7 +1,7 @@
 /** What runners report on the runs they hold. The WHERE clause decides; what follows it only explains. */
 import { eq, type SQL, sql } from '../drizzle.ts'
 import { because } from '../queue/cause.ts'
-import { QueueError } from '../queue/errors.ts'
+import { type ReportName, refuseReport, runnerNotRegistered } from '../queue/refusals.ts'
 import type { JsonValue, RunStatus, Timestamp } from '../queue/run.ts'
 import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
@@ -24,14 +24,6 @@ import {
   statusAmong,
 } from './statements.ts'
 import { Together } from './together.ts'
-
-/** Statuses in which the report is no news: it was made before, or comes merely late. */
-const NO_NEWS = {
-  start: ['running', 'stopping', 'completed', 'failed', 'stopped'],
-  complete: ['completed'],
-  fail: ['failed'],
-  confirm_stop: ['stopped'],
-} as const satisfies Record<string, readonly RunStatus[]>
 
 interface Asked extends Report {
   now: Timestamp
@@ -174,32 +166,11 @@ const findRun = prepared(
 )
 
 /** Why the report moved nothing: throws, or returns where it is merely no news. */
-async function explain(on: Connection, report: Asked, kind: Kind): Promise<void> {
-  const { run_id, runner_id, claim_token } = report
-  await explainRefusal(on, runner_id, report.caller, report.now)
-  if (!(await findRunner.get(on, { runner_id }))) {
-    throw new QueueError('runner_not_registered', 'Runner not registered')
-  }
-  const run = await findRun.get(on, { run_id })
-  if (!run) throw new QueueError('run_not_found', 'Run not found')
-  const sameToken = claim_token === null || run.claim_token === claim_token
-  const retriedMeanwhile =
-    kind === 'fail' && run.status === 'pending' && claim_token !== null && sameToken
-  if (retriedMeanwhile) return
-  if (run.runner_id !== runner_id) {
-    throw new QueueError('run_not_held', `Run ${run_id} is not held by runner ${runner_id}`)
-  }
-  if (!sameToken) {
-    throw new QueueError(
-      'claim_token_mismatch',
-      `Run ${run_id} was claimed again since: this claim_token is outdated`,
-    )
-  }
-  if ((NO_NEWS[kind] as readonly RunStatus[]).includes(run.status)) return
-  throw new QueueError(
-    'run_wrong_status',
-    `Run ${run_id} is ${run.status}: it must be ${TRANSITIONS[kind].from.join(', ')}`,
-  )
+async function explain(on: Connection, report: Asked, name: ReportName): Promise<void> {
+  const { run_id, runner_id, caller, now } = report
+  await explainRefusal(on, runner_id, caller, now)
+  if (!(await findRunner.get(on, { runner_id }))) throw runnerNotRegistered()
+  refuseReport(name, report, await findRun.get(on, { run_id }))
 }
 
 export function createReports(database: Database, callbacks: Callbacks) {

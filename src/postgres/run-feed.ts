@@ -10,8 +10,8 @@
  * next few transaction ids, one for each connection and each of its savepoints.
  */
 import { sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
 import type { Feed, FeedPage } from '../queue/feed.ts'
+import { unknownEventId } from '../queue/refusals.ts'
 import { EVENTS_LIMIT, type LiveRunEvent } from '../queue/run-event.ts'
 import type { Connection, Database } from './database.ts'
 import { eventFields } from './history.ts'
@@ -32,14 +32,11 @@ const PLACE = new RegExp(`^(\\d{1,15})\\.(${SNAPSHOT})(?:\\.(${SNAPSHOT})\\.(\\d
 /** No transaction has such a low id. */
 const START: Place = { floor: 0, before: '1:1:' }
 
-const unknownPlace = () =>
-  new QueueError('unknown_event_id', 'The id is of no event that was told here; 0 is before all')
-
 /** @throws QueueError unknown_event_id */
 function parsePlace(text: string): Place {
   if (text === '0') return START
   const [, floor, before, until, after] = PLACE.exec(text) ?? []
-  if (floor === undefined || before === undefined) throw unknownPlace()
+  if (floor === undefined || before === undefined) throw unknownEventId()
   const within = until && after ? { until, after: Number(after) } : undefined
   return { floor: Number(floor), before, within }
 }
@@ -108,7 +105,7 @@ async function readPage(
   const wanted = within?.until ?? (target === undefined ? null : parsePlace(target).before)
   const rows = await read.all(on, { floor, before, until: wanted, after: within?.after ?? 0 })
   const [first] = rows
-  if (!first?.is_past) throw unknownPlace()
+  if (!first?.is_past) throw unknownEventId()
   const { until } = first
   const events = rows.flatMap(({ until: _, is_past: __, event_id, ...facts }) =>
     event_id === null ? [] : [{ ...facts, event_id }],
@@ -145,7 +142,7 @@ export const createRunFeed = (database: Database): Feed<LiveRunEvent> => ({
         return await readPage(on, parsePlace(after), until)
       } catch (error) {
         const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-        throw INVALID_VALUE.test(code) ? unknownPlace() : error
+        throw INVALID_VALUE.test(code) ? unknownEventId() : error
       }
     }),
 })

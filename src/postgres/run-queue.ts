@@ -2,7 +2,7 @@
 import { sql } from '../drizzle.ts'
 import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
-import { QueueError } from '../queue/errors.ts'
+import { demandsNotPending, runNotFound } from '../queue/refusals.ts'
 import type { RunQueue } from '../queue/run-queue.ts'
 import { createAdd } from './add.ts'
 import type { Callbacks } from './callbacks.ts'
@@ -74,11 +74,8 @@ export function createRunQueue(parts: Parts): RunQueue {
       )
       if (run) return run
       const found = await lists.get(run_id)
-      if (!found) throw new QueueError('run_not_found', 'Run not found')
-      throw new QueueError(
-        'run_wrong_status',
-        `Run ${run_id} is ${found.status}: only a pending run's demands can change`,
-      )
+      if (!found) throw runNotFound()
+      throw demandsNotPending(run_id, found.status)
     },
   }
 }

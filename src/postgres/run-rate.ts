@@ -1,6 +1,6 @@
 /** How many runs a token may add: a bucket in its row, which fills with time. */
 import { eq, sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { rateLimited } from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { RunRate } from '../queue/token.ts'
 import type { Connection } from './database.ts'
@@ -44,12 +44,5 @@ export async function takeRuns(
   now: Timestamp,
 ): Promise<void> {
   if (await take.get(on, { ...rate, cost, now })) return
-  const { burst, runs_per_second } = rate
-  const missing = Math.min(cost, burst) - ((await look.get(on, { ...rate, now }))?.level ?? 0)
-  const retry_after_seconds = Math.max(1, Math.ceil(missing / runs_per_second))
-  throw new QueueError(
-    'rate_limited',
-    `This token may add ${runs_per_second} runs a second, ${burst} at once: try again in ${retry_after_seconds} s`,
-    { facts: { retry_after_seconds } },
-  )
+  throw rateLimited(rate, cost, (await look.get(on, { ...rate, now }))?.level ?? 0)
 }

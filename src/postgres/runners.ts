@@ -1,7 +1,12 @@
 /** The registry of runners on PostgreSQL. */
 import { and, asc, eq, sql } from '../drizzle.ts'
 import { because, type Reason } from '../queue/cause.ts'
-import { QueueError } from '../queue/errors.ts'
+import {
+  duplicateRunner,
+  runnerNotFound,
+  runnerNotRegistered,
+  runnerNotYours,
+} from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Runners } from '../queue/runners.ts'
@@ -9,7 +14,7 @@ import { addSeconds, secondsBetween } from '../queue/time.ts'
 import type { Caller } from '../queue/token.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { Connection, Database } from './database.ts'
-import { asCaller, explainRefusal, isAllowed, isUsable, notYours } from './ownership.ts'
+import { asCaller, explainRefusal, isAllowed, isUsable } from './ownership.ts'
 import { runners } from './schema.ts'
 import { json, type Moved, orm, param, prepared, preparedChange, textParam } from './statements.ts'
 import { loseRunner } from './sweep.ts'
@@ -179,18 +184,14 @@ export function createRunners({ database, callbacks, registry }: Parts): Runners
         }),
       )
       if (registered) return registered
-      const { runner_id, hostname, project_dir, executor_profile, executor_type } = runner
+      const { runner_id } = runner
       if (
         !is_admin &&
         (await database.run((on) => findOthers.get(on, { runner_id, token_id, now })))
       ) {
-        throw notYours(runner_id)
+        throw runnerNotYours(runner_id)
       }
-      throw new QueueError(
-        'duplicate_runner',
-        `Runner with identity (${[hostname, project_dir, executor_profile ?? executor_type].join(', ')}) is already registered and online as ${runner_id}`,
-        { facts: { runner_id, hostname, project_dir, executor_profile, executor_type } },
-      )
+      throw duplicateRunner(runner)
     },
 
     get: async (runner_id) =>
@@ -201,18 +202,18 @@ export function createRunners({ database, callbacks, registry }: Parts): Runners
       database.run(async (on) => {
         if ((await heartbeat.run(on, { runner_id, now, ...asCaller(caller) })) > 0) return
         await explainRefusal(on, runner_id, caller, now)
-        throw new QueueError('runner_not_registered', 'Runner not registered')
+        throw runnerNotRegistered()
       }),
 
     async deregister(runner_id, now) {
       if ((await database.run((on) => deregister.run(on, { runner_id, now }))) > 0) return
-      throw new QueueError('runner_not_found', 'Runner not found')
+      throw runnerNotFound()
     },
 
     async remove(runner_id, now, caller) {
       const reason = because('runner_removed', 'runner')
       const lost = await registry.remove(runner_id, now, reason, caller)
-      if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
+      if (lost === null) throw runnerNotFound()
       return lost
     },
 

@@ -6,7 +6,7 @@
  * becomes visible after a higher one.
  */
 import { sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { unknownEventId } from '../queue/refusals.ts'
 import type { JsonValue, Timestamp } from '../queue/run.ts'
 import {
   CHANGES_BYTES,
@@ -86,11 +86,8 @@ const read = new Statement<Row>(sql`
   WHERE total - size < ${sql.raw(String(CHANGES_BYTES))}
   ORDER BY sequence`)
 
-const unknownPlace = () =>
-  new QueueError('unknown_event_id', 'The id is of no change that was told here; 0 is before all')
-
 function placeOf(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw unknownPlace()
+  if (!/^\d{1,15}$/.test(text)) throw unknownEventId()
   return Number(text)
 }
 
@@ -155,7 +152,7 @@ export function createSessionFeed(database: Database): SessionFeed {
     async read(from, until) {
       const after = placeOf(from)
       const to = until === undefined ? await numberAll(database) : placeOf(until)
-      if (after > to) throw unknownPlace()
+      if (after > to) throw unknownEventId()
       const rows = await database.run((on) => rowsOf(on, after, to))
       const next = rows.at(-1)?.sequence ?? to
       return {

@@ -1,6 +1,6 @@
 /** What a session came to. Executors tell it in three ways, which are looked for in order. */
 import { sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { resultNotFound, sessionNotFinished } from '../queue/refusals.ts'
 import type { Session, SessionResult } from '../queue/session.ts'
 import { messageText, sessionEvent } from '../queue/session-event.ts'
 import type { Connection } from './database.ts'
@@ -50,9 +50,9 @@ async function find(on: Connection, session_id: string): Promise<SessionResult |
 /** @throws QueueError session_not_finished, result_not_found */
 export async function resultOf(on: Connection, session: Session): Promise<SessionResult> {
   if (session.status !== 'finished' && session.status !== 'idle') {
-    throw new QueueError('session_not_finished', 'Session not finished or idle')
+    throw sessionNotFinished()
   }
   const found = await find(on, session.session_id)
-  if (!found) throw new QueueError('result_not_found', 'No result found')
+  if (!found) throw resultNotFound()
   return found
 }

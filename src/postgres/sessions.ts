@@ -1,7 +1,12 @@
 /** The sessions on PostgreSQL. */
 import { asc, desc, eq, sql } from '../drizzle.ts'
 import { cursorText, parseCursor } from '../queue/cursor.ts'
-import { QueueError } from '../queue/errors.ts'
+import {
+  runnerNotRegistered,
+  sessionAtWork,
+  sessionNotFound,
+  sessionNotHeld,
+} from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import { ACTIVE_STATUSES } from '../queue/run.ts'
 import type { Session } from '../queue/session.ts'
@@ -138,10 +143,8 @@ const remove = prepared(
     }),
 )
 
-const notFound = () => new QueueError('session_not_found', 'Session not found')
-
 function existing(session: Session | undefined): Session {
-  if (!session) throw notFound()
+  if (!session) throw sessionNotFound()
   return session
 }
 
@@ -214,7 +217,7 @@ export function createSessions({ database, stops }: Parts): Sessions {
     addEvent: ({ session_id, event_type, timestamp, ...payload }) =>
       database.run(async (on) => {
         const event = { session_id, event_type, timestamp, payload: json(payload) }
-        if (!(await addSessionEvent(on, event))) throw notFound()
+        if (!(await addSessionEvent(on, event))) throw sessionNotFound()
       }),
 
     events: (session_id) =>
@@ -235,13 +238,10 @@ export function createSessions({ database, stops }: Parts): Sessions {
         if ((await report.run(on, given)) > 0) return
         await explainRefusal(on, runner_id, caller, now)
         if (!(await findRunner.get(on, { runner_id }))) {
-          throw new QueueError('runner_not_registered', 'Runner not registered')
+          throw runnerNotRegistered()
         }
         existing(await get.get(on, { session_id }))
-        throw new QueueError(
-          'session_not_held',
-          `Session '${session_id}' is served by another runner than ${runner_id}`,
-        )
+        throw sessionNotHeld(session_id, runner_id)
       }),
 
     delete: (session_id) =>
@@ -249,7 +249,7 @@ export function createSessions({ database, stops }: Parts): Sessions {
         const deleted = await remove.get(on, { session_id })
         if (deleted) return deleted
         existing(await get.get(on, { session_id }))
-        throw new QueueError('session_active', 'Stop session first')
+        throw sessionAtWork()
       }),
   }
 }

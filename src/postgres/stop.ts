@@ -1,7 +1,7 @@
 /** Stopping: asking for it, and telling the runner. */
 import { eq, type SQL, sql } from '../drizzle.ts'
 import { type Cause, clientOf } from '../queue/cause.ts'
-import { QueueError } from '../queue/errors.ts'
+import { runNotFound } from '../queue/refusals.ts'
 import { isTerminal, type Run, type Timestamp } from '../queue/run.ts'
 import { changeOf } from '../queue/run-change.ts'
 import type { Claim, StopOutcome } from '../queue/run-queue.ts'
@@ -113,7 +113,7 @@ export const createStops = (database: Database, callbacks: Callbacks) => ({
       return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status, changes }
     }
     const found = await database.run((on) => find.get(on, { run_id }))
-    if (!found) throw new QueueError('run_not_found', 'Run not found')
+    if (!found) throw runNotFound()
     const { session_status, ...unchanged } = found
     const outcome = isTerminal(unchanged.status) ? 'ended' : 'asked_before'
     return { run: unchanged, outcome, session_status, changes: [] }

@@ -1,6 +1,6 @@
 /** The tokens on PostgreSQL. */
 import { desc, sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { tokenNotRevoked } from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Token } from '../queue/token.ts'
 import type { FoundToken, Tokens } from '../queue/tokens.ts'
@@ -85,16 +85,9 @@ export const createTokens = (database: Database): Tokens => ({
     const revoked = await database.run((on) => revoke.get(on, { id_or_name, now }))
     if (revoked) return revoked
     const found = await database.run((on) => named.all(on, { name: id_or_name }))
-    if (found.length === 0) {
-      throw new QueueError(
-        'token_not_found',
-        `There is no token with the id or name '${id_or_name}' that could be revoked`,
-      )
-    }
-    const ids = found.map(({ token_id }) => token_id).join(', ')
-    throw new QueueError(
-      'token_ambiguous',
-      `Several tokens are named '${id_or_name}': revoke by id (${ids})`,
+    throw tokenNotRevoked(
+      id_or_name,
+      found.map(({ token_id }) => token_id),
     )
   },
 

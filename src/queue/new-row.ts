@@ -38,3 +38,24 @@ export function newRow(run: NewRun, now: Timestamp): Run {
     timeout_at: demands === null ? null : addSeconds(available_at ?? now, timeoutSeconds(run)),
   }
 }
+
+/** The session that a run resumes, as far as the run takes over from it. */
+interface Resumed {
+  agent_name: string | null
+  project_dir: string | null
+  hostname: string | null
+  executor_profile: string | null
+  executor_type: string | null
+}
+
+/** What a run takes over from the session that it resumes: it goes where the session is bound to. */
+export function resuming(run: NewRun, session: Resumed): NewRun {
+  const { hostname, executor_profile, executor_type } = session
+  const bound = hostname === null ? null : { hostname, executor_profile, executor_type }
+  return {
+    ...run,
+    agent_name: run.agent_name ?? session.agent_name,
+    project_dir: run.project_dir ?? session.project_dir,
+    demands: canonicalDemands(bound, run.demands),
+  }
+}

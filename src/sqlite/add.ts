@@ -1,9 +1,16 @@
 /** Adding runs: the session, the inheritance, the idempotency key and the run, all in one operation. */
 import { desc, eq, sql } from '../drizzle.ts'
 import { type ChangedBy, clientOf } from '../queue/cause.ts'
-import { canonicalDemands } from '../queue/demands.ts'
-import { QueueError } from '../queue/errors.ts'
-import { newRow, timeoutSeconds } from '../queue/new-row.ts'
+import { newRow, resuming, timeoutSeconds } from '../queue/new-row.ts'
+import {
+  idempotencyConflict,
+  refuseParent,
+  refuseRetry,
+  refuseWhenFull,
+  runNotFound,
+  sessionExists,
+  sessionNotFound,
+} from '../queue/refusals.ts'
 import {
   ACTIVE_STATUSES,
   type AddedRun,
@@ -142,10 +149,7 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
       const matching_runners = matching.count(first.run.demands)
       return { run: first.run, created: false, matching_runners }
     }
-    throw new QueueError(
-      'idempotency_conflict',
-      `Idempotency key '${run.idempotency.key}' was used for another request (run ${first.run.run_id})`,
-    )
+    throw idempotencyConflict(run.idempotency.key, first.run.run_id)
   }
 
   /** A child's tools see what its parent's see; its own keys win. */
@@ -159,42 +163,12 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
   /** What a run takes over from the session that it resumes. */
   function resumed(run: NewRun): NewRun {
     const session = findSession.get({ session_id: run.session_id })
-    if (!session) {
-      throw new QueueError('session_not_found', `Session '${run.session_id}' not found`)
-    }
-    const bound = {
-      hostname: session.hostname,
-      executor_profile: session.executor_profile,
-      executor_type: session.executor_type,
-    }
-    return {
-      ...run,
-      agent_name: run.agent_name ?? session.agent_name,
-      project_dir: run.project_dir ?? session.project_dir,
-      demands: canonicalDemands(session.hostname === null ? null : bound, run.demands),
-    }
+    if (!session) throw sessionNotFound(run.session_id)
+    return resuming(run, session)
   }
 
-  function refuseWhenFull({ max_pending }: AddBounds): void {
-    if (max_pending === null) return
-    const pending = pendingCount.read()
-    if (pending < max_pending) return
-    throw new QueueError(
-      'queue_full',
-      `The queue is full: ${pending} runs are pending, and at most ${max_pending} may be`,
-    )
-  }
-
-  function refuseParent(session_id: string): void {
-    const ancestors = countAncestors.get({ session_id })?.count ?? 0
-    if (ancestors === 0) {
-      throw new QueueError('parent_not_found', `Parent session '${session_id}' not found`)
-    }
-    if (ancestors <= PARENT_DEPTH_LIMIT) return
-    throw new QueueError(
-      'parent_too_deep',
-      `Parent session '${session_id}' has ${PARENT_DEPTH_LIMIT} ancestors or more: a run may have ${PARENT_DEPTH_LIMIT} at most`,
-    )
+  function refuseFullQueue({ max_pending }: AddBounds): void {
+    if (max_pending !== null) refuseWhenFull(pendingCount.read(), max_pending)
   }
 
   function add(
@@ -205,15 +179,19 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
   ): AddedRun {
     const first = repeated(given, matchingNow)
     if (first) return first
-    refuseWhenFull(bounds)
+    refuseFullQueue(bounds)
     const run = given.type === 'resume_session' ? resumed(given) : given
-    if (run.parent_session_id) refuseParent(run.parent_session_id)
+    const { parent_session_id } = run
+    if (parent_session_id) {
+      const ancestors = countAncestors.get({ session_id: parent_session_id })?.count ?? 0
+      refuseParent(parent_session_id, ancestors)
+    }
     const row = newRow(run, now)
     row.scope = inheritedScope(run)
     if (run.type === 'resume_session') {
       awaitResume.run({ session_id: row.session_id, now })
     } else if (insertSession.run({ now, ...row }).changes === 0) {
-      throw new QueueError('session_exists', `Session '${row.session_id}' already exists`)
+      throw sessionExists(row.session_id)
     }
     const matching_runners = matchingNow.countFor(run, row.demands)
     insert(row, run, now, clientOf(bounds.caller))
@@ -237,21 +215,10 @@ export function prepareAdd(orm: Orm, { pendingCount, matching, matchTimeoutSecon
 
   function retry(run_id: string, new_run_id: string, now: Timestamp, bounds = UNBOUNDED): AddedRun {
     const found = findEnded.get({ run_id })
-    if (!found) throw new QueueError('run_not_found', 'Run not found')
+    if (!found) throw runNotFound()
     const { run, active, timeout_seconds, traceparent } = found
-    if (run.status !== 'failed' && run.status !== 'stopped') {
-      throw new QueueError(
-        'run_wrong_status',
-        `Run ${run_id} is ${run.status}: only a failed or stopped run can be retried`,
-      )
-    }
-    if (active !== null) {
-      throw new QueueError(
-        'session_active',
-        `Session '${run.session_id}' has an active run (${active}): wait for its end`,
-      )
-    }
-    refuseWhenFull(bounds)
+    refuseRetry(run, active)
+    refuseFullQueue(bounds)
     const again: NewRun = { ...run, run_id: new_run_id, traceparent }
     if (timeout_seconds !== null) again.timeout_seconds = timeout_seconds
     const row = newRow(again, now)

@@ -1,5 +1,6 @@
 /** What SQLite's result codes mean to the caller of a queue. Codes: https://sqlite.org/rescode.html */
 import { DatabaseOpenError, QueueError } from '../queue/errors.ts'
+import { runExists } from '../queue/refusals.ts'
 
 function sqliteCode(error: unknown): string | null {
   if (!(error instanceof Error)) return null
@@ -23,7 +24,7 @@ export function translate(error: unknown): unknown {
   const code = sqliteCode(error)
   if (code === null) return error
   if (code === 'SQLITE_CONSTRAINT_UNIQUE' && /: runs\.run_id$/.test(messageOf(error))) {
-    return new QueueError('run_exists', 'There is a run with this run_id already', { cause: error })
+    return runExists(error)
   }
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
     return new QueueError('database_busy', 'the database is locked by another process', {

@@ -1,6 +1,6 @@
 /** What happened to runs, as the triggers wrote it down. */
 import { asc, sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { runNotFound } from '../queue/refusals.ts'
 import {
   eventCursor,
   eventPage,
@@ -45,7 +45,7 @@ export function prepareHistory(orm: Orm) {
     ofRun(run_id: string, { limit, cursor }: RunEventFilter): RunEventPage {
       const after = eventCursor(cursor)
       const run = find.get({ run_id })
-      if (!run) throw new QueueError('run_not_found', 'Run not found')
+      if (!run) throw runNotFound()
       return eventPage(ofRun.all({ run_seq: run.seq, after, limit: limit + 1 }), limit)
     },
   }

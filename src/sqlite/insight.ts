@@ -1,6 +1,5 @@
 /** Why a run does not start and a runner gets nothing, on SQLite. Each answer is read at one moment. */
 import { type SQL, sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
 import { explainRun, needsRunner, rankFor, toAskFor } from '../queue/explain-run.ts'
 import { type Demanded, explainRunner, notRegistered } from '../queue/explain-runner.ts'
 import {
@@ -10,6 +9,7 @@ import {
   type Insight,
   type Terms,
 } from '../queue/insight.ts'
+import { runNotFound } from '../queue/refusals.ts'
 import { HELD_STATUSES, type Run, type Timestamp } from '../queue/run.ts'
 import { addSeconds } from '../queue/time.ts'
 import { bestMatch, pendingRuns } from './claim.ts'
@@ -119,7 +119,7 @@ export function createInsight({ orm, registry, matching }: Parts): Insight {
 
   function run(run_id: string, terms: Terms, now: Timestamp) {
     const found = find.get({ run_id })
-    if (!found) throw new QueueError('run_not_found', 'Run not found')
+    if (!found) throw runNotFound()
     const { run, seq } = found
     const staleBefore = addSeconds(now, -terms.stale_seconds)
     const runners = needsRunner(run) ? matching.runners(run.demands, staleBefore) : []

@@ -1,6 +1,6 @@
 /** Whose a runner is: asked in the transaction of what is done in its name. */
 import { sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { notRegisteredWithToken, runnerNotYours, tokenUnusable } from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Caller } from '../queue/token.ts'
 import type { Orm } from './database.ts'
@@ -13,9 +13,6 @@ export type Ownership = ReturnType<typeof prepareOwnership>
 export const isUsable = (id: string) => sql`EXISTS (
   SELECT 1 FROM ${tokens} WHERE tokens.token_id = ${sql.raw(id)} AND revoked_at IS NULL
     AND (expires_at IS NULL OR expires_at > ${param('now')}))`
-
-export const notYours = (runner_id: string): QueueError =>
-  new QueueError('runner_not_yours', `Runner ${runner_id} belongs to another token`)
 
 export function prepareOwnership(orm: Orm) {
   const find = orm
@@ -39,11 +36,11 @@ export function prepareOwnership(orm: Orm) {
       const { token_id } = caller
       const found = find.get({ runner_id, token_id, now })
       if (!found?.is_usable) {
-        throw new QueueError('invalid_token', 'The token was revoked or has expired')
+        throw tokenUnusable()
       }
       if (caller.role === 'admin' || !found.is_registered || found.token_id === token_id) return
-      if (found.token_id !== null) throw notYours(runner_id)
-      throw new QueueError('runner_not_registered', 'Runner not registered with a token')
+      if (found.token_id !== null) throw runnerNotYours(runner_id)
+      throw notRegisteredWithToken()
     },
   }
 }

@@ -2,7 +2,7 @@
 import { and, eq, sql } from '../drizzle.ts'
 import type { Changed } from '../queue/callback.ts'
 import { because } from '../queue/cause.ts'
-import { QueueError } from '../queue/errors.ts'
+import { type ReportName, refuseReport, runnerNotRegistered } from '../queue/refusals.ts'
 import type { RunStatus, Timestamp } from '../queue/run.ts'
 import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Completion, Failure, Report } from '../queue/run-queue.ts'
@@ -13,14 +13,6 @@ import type { Follow } from './follow.ts'
 import { ended, failedAttempt } from './moves.ts'
 import { runners, runs } from './schema.ts'
 import { json, movedColumns, param, statusOneOf } from './statements.ts'
-
-/** Statuses in which the report is no news: it was made before, or comes merely late. */
-const NO_NEWS = {
-  start: ['running', 'stopping', 'completed', 'failed', 'stopped'],
-  complete: ['completed'],
-  fail: ['failed'],
-  confirm_stop: ['stopped'],
-} as const satisfies Record<string, readonly RunStatus[]>
 
 export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
   const heldByReporter = (from: readonly RunStatus[]) =>
@@ -88,31 +80,10 @@ export function prepareReports(orm: Orm, follow: Follow, callbacks: Callbacks) {
   }
 
   /** Why the report moved nothing: throws, or returns where it is merely no news. */
-  function explain(report: Report, kind: keyof typeof NO_NEWS): void {
-    const { run_id, runner_id, claim_token } = report
-    if (!findRunner.get({ runner_id })) {
-      throw new QueueError('runner_not_registered', 'Runner not registered')
-    }
-    const run = findRun.get({ run_id })
-    if (!run) throw new QueueError('run_not_found', 'Run not found')
-    const sameToken = claim_token === null || run.claim_token === claim_token
-    const retriedMeanwhile =
-      kind === 'fail' && run.status === 'pending' && claim_token !== null && sameToken
-    if (retriedMeanwhile) return
-    if (run.runner_id !== runner_id) {
-      throw new QueueError('run_not_held', `Run ${run_id} is not held by runner ${runner_id}`)
-    }
-    if (!sameToken) {
-      throw new QueueError(
-        'claim_token_mismatch',
-        `Run ${run_id} was claimed again since: this claim_token is outdated`,
-      )
-    }
-    if ((NO_NEWS[kind] as readonly RunStatus[]).includes(run.status)) return
-    throw new QueueError(
-      'run_wrong_status',
-      `Run ${run_id} is ${run.status}: it must be ${TRANSITIONS[kind].from.join(', ')}`,
-    )
+  function explain(report: Report, name: ReportName): void {
+    const { run_id, runner_id } = report
+    if (!findRunner.get({ runner_id })) throw runnerNotRegistered()
+    refuseReport(name, report, findRun.get({ run_id }))
   }
 
   return {

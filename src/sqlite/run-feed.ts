@@ -1,10 +1,11 @@
 /** The events of all runs: SQLite gives their ids in the order of commits, so an id is a place. */
 import { sql } from '../drizzle.ts'
 import type { Feed } from '../queue/feed.ts'
+import { unknownEventId } from '../queue/refusals.ts'
 import { EVENTS_LIMIT, type LiveRunEvent } from '../queue/run-event.ts'
 import type { Orm } from './database.ts'
 import { eventColumns } from './history.ts'
-import { placeOf, unknownPlace } from './place.ts'
+import { placeOf } from './place.ts'
 import { runEvents, runs } from './schema.ts'
 import { atMost, param } from './statements.ts'
 
@@ -32,7 +33,7 @@ export function createRunFeed(orm: Orm): Feed<LiveRunEvent> {
       const after = placeOf(from)
       // The newest event is never deleted.
       const to = until === undefined ? last() : placeOf(until)
-      if (after > to) throw unknownPlace()
+      if (after > to) throw unknownEventId()
       const events = read.all({ after, until: to })
       const more = events.length === EVENTS_LIMIT
       return {

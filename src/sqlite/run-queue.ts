@@ -3,8 +3,8 @@ import { sql } from '../drizzle.ts'
 import { refusedAt } from '../queue/batch-error.ts'
 import { clientOf } from '../queue/cause.ts'
 import { canonicalDemands } from '../queue/demands.ts'
-import { QueueError } from '../queue/errors.ts'
 import { NOTHING_TO_RECOVER } from '../queue/recovery.ts'
+import { demandsNotPending, runNotFound } from '../queue/refusals.ts'
 import type { Run, Timestamp } from '../queue/run.ts'
 import type { AddBounds, Claim, RunQueue } from '../queue/run-queue.ts'
 import type { Adding } from './add.ts'
@@ -146,11 +146,8 @@ export function createRunQueue(parts: Parts): RunQueue {
         })
         if (run) return run
         const found = lists.get(run_id)
-        if (!found) throw new QueueError('run_not_found', 'Run not found')
-        throw new QueueError(
-          'run_wrong_status',
-          `Run ${run_id} is ${found.status}: only a pending run's demands can change`,
-        )
+        if (!found) throw runNotFound()
+        throw demandsNotPending(run_id, found.status)
       }),
 
     get: async (run_id) => lists.get(run_id),

@@ -1,6 +1,6 @@
 /** How many runs a token may add: a bucket in its row, which fills with time. */
 import { eq, sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { rateLimited } from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { RunRate } from '../queue/token.ts'
 import type { Orm } from './database.ts'
@@ -32,13 +32,6 @@ export function prepareRunRate(orm: Orm) {
    */
   return function takeRuns(rate: RunRate | null | undefined, cost: number, now: Timestamp): void {
     if (!rate || take.get({ ...rate, cost, now })) return
-    const { burst, runs_per_second } = rate
-    const missing = Math.min(cost, burst) - (look.get({ ...rate, now })?.level ?? 0)
-    const retry_after_seconds = Math.max(1, Math.ceil(missing / runs_per_second))
-    throw new QueueError(
-      'rate_limited',
-      `This token may add ${runs_per_second} runs a second, ${burst} at once: try again in ${retry_after_seconds} s`,
-      { facts: { retry_after_seconds } },
-    )
+    throw rateLimited(rate, cost, look.get({ ...rate, now })?.level ?? 0)
   }
 }

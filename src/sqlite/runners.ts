@@ -1,7 +1,12 @@
 /** The registry of runners on SQLite. */
 import { asc, eq, sql } from '../drizzle.ts'
 import { because, type Reason } from '../queue/cause.ts'
-import { QueueError } from '../queue/errors.ts'
+import {
+  duplicateRunner,
+  runnerNotFound,
+  runnerNotRegistered,
+  runnerNotYours,
+} from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import { changeOf, type RunChange } from '../queue/run-change.ts'
 import type { Runner } from '../queue/runner.ts'
@@ -11,7 +16,7 @@ import type { Caller } from '../queue/token.ts'
 import type { Callbacks } from './callbacks.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
-import { isUsable, notYours, type Ownership } from './ownership.ts'
+import { isUsable, type Ownership } from './ownership.ts'
 import { runners } from './schema.ts'
 import { atMost, json, param } from './statements.ts'
 import type { Moved, Sweeps } from './sweep.ts'
@@ -155,14 +160,9 @@ export function createRunners({ orm, lane, callbacks, registry, ownership }: Par
         })
         if (registered) return registered
         if (!is_admin && findOthers.get({ ...runner, token_id, now })) {
-          throw notYours(runner.runner_id)
+          throw runnerNotYours(runner.runner_id)
         }
-        const { runner_id, hostname, project_dir, executor_profile, executor_type } = runner
-        throw new QueueError(
-          'duplicate_runner',
-          `Runner with identity (${[hostname, project_dir, executor_profile ?? executor_type].join(', ')}) is already registered and online as ${runner_id}`,
-          { facts: { runner_id, hostname, project_dir, executor_profile, executor_type } },
-        )
+        throw duplicateRunner(runner)
       }),
 
     get: async (runner_id) => registry.get(runner_id),
@@ -172,20 +172,20 @@ export function createRunners({ orm, lane, callbacks, registry, ownership }: Par
       lane.write(() => {
         ownership.check(runner_id, caller, now)
         if (heartbeat.run({ runner_id, now }).changes > 0) return
-        throw new QueueError('runner_not_registered', 'Runner not registered')
+        throw runnerNotRegistered()
       }),
 
     deregister: (runner_id, now) =>
       lane.write(() => {
         if (deregister.run({ runner_id, now }).changes > 0) return
-        throw new QueueError('runner_not_found', 'Runner not found')
+        throw runnerNotFound()
       }),
 
     remove: (runner_id, now, caller) =>
       lane.write(() => {
         ownership.check(runner_id, caller, now)
         const lost = registry.remove(runner_id, now, because('runner_removed', 'runner'))
-        if (lost === null) throw new QueueError('runner_not_found', 'Runner not found')
+        if (lost === null) throw runnerNotFound()
         return lost
       }),
 

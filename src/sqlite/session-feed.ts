@@ -1,5 +1,6 @@
 /** What changes in sessions: written by triggers as long as somebody follows it. */
 import { sql } from '../drizzle.ts'
+import { unknownEventId } from '../queue/refusals.ts'
 import {
   CHANGES_BYTES,
   CHANGES_LIMIT,
@@ -11,7 +12,7 @@ import {
 } from '../queue/session-change.ts'
 import type { CommitLane } from './commit-lane.ts'
 import type { Orm } from './database.ts'
-import { placeOf, unknownPlace } from './place.ts'
+import { placeOf } from './place.ts'
 import { counters, sessionChanges, sessionEvents } from './schema.ts'
 import { param } from './statements.ts'
 
@@ -111,7 +112,7 @@ export function createSessionFeed(orm: Orm, lane: CommitLane): SessionFeed {
     async read(from, until) {
       const after = placeOf(from)
       const to = until === undefined ? end() : placeOf(until)
-      if (after > to) throw unknownPlace()
+      if (after > to) throw unknownEventId()
       const rows = read.all({ after, until: to })
       const next = rows.at(-1)?.sequence ?? to
       return {

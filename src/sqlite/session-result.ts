@@ -1,6 +1,6 @@
 /** What a session came to. Executors tell it in three ways, which are looked for in order. */
 import { sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import { resultNotFound, sessionNotFinished } from '../queue/refusals.ts'
 import type { Session, SessionResult } from '../queue/session.ts'
 import { messageText, sessionEvent } from '../queue/session-event.ts'
 import type { Orm } from './database.ts'
@@ -46,10 +46,10 @@ export function prepareSessionResult(orm: Orm) {
 
   return function result(session: Session): SessionResult {
     if (session.status !== 'finished' && session.status !== 'idle') {
-      throw new QueueError('session_not_finished', 'Session not finished or idle')
+      throw sessionNotFinished()
     }
     const found = find(session.session_id)
-    if (!found) throw new QueueError('result_not_found', 'No result found')
+    if (!found) throw resultNotFound()
     return found
   }
 }

@@ -1,7 +1,12 @@
 /** The sessions on SQLite. */
 import { asc, desc, eq, sql } from '../drizzle.ts'
 import { cursorText, parseCursor } from '../queue/cursor.ts'
-import { QueueError } from '../queue/errors.ts'
+import {
+  runnerNotRegistered,
+  sessionAtWork,
+  sessionNotFound,
+  sessionNotHeld,
+} from '../queue/refusals.ts'
 import type { Timestamp } from '../queue/run.ts'
 import type { Session } from '../queue/session.ts'
 import { sessionEvent } from '../queue/session-event.ts'
@@ -122,7 +127,7 @@ export function createSessions({ orm, lane, follow, stops, ownership }: Parts): 
   const remove = orm.delete(sessions).where(isSession).prepare()
 
   function existing(session: Session | undefined): Session {
-    if (!session) throw notFound()
+    if (!session) throw sessionNotFound()
     return session
   }
 
@@ -205,28 +210,23 @@ export function createSessions({ orm, lane, follow, stops, ownership }: Parts): 
       lane.write(() => {
         ownership.check(runner_id, caller, now)
         if (!findRunner.get({ runner_id })) {
-          throw new QueueError('runner_not_registered', 'Runner not registered')
+          throw runnerNotRegistered()
         }
         if (report.run({ session_id, runner_id, status, now }).changes > 0) return
         existing(get.get({ session_id }))
-        throw new QueueError(
-          'session_not_held',
-          `Session '${session_id}' is served by another runner than ${runner_id}`,
-        )
+        throw sessionNotHeld(session_id, runner_id)
       }),
 
     delete: (session_id) =>
       lane.write((): DeletedSession => {
         const found = counts.get({ session_id })
-        if (!found) throw notFound()
+        if (!found) throw sessionNotFound()
         const { status, ...deleted } = found
         if (status === 'running' || status === 'idle') {
-          throw new QueueError('session_active', 'Stop session first')
+          throw sessionAtWork()
         }
         remove.run({ session_id })
         return deleted
       }),
   }
 }
-
-const notFound = () => new QueueError('session_not_found', 'Session not found')

@@ -1,7 +1,7 @@
 /** Stopping: asking for it, and telling the runner. */
 import { eq, sql } from '../drizzle.ts'
 import { type Cause, clientOf } from '../queue/cause.ts'
-import { QueueError } from '../queue/errors.ts'
+import { runNotFound } from '../queue/refusals.ts'
 import { isTerminal, type Timestamp } from '../queue/run.ts'
 import { changeOf } from '../queue/run-change.ts'
 import type { StopOutcome } from '../queue/run-queue.ts'
@@ -79,7 +79,7 @@ export function prepareStops(orm: Orm, follow: Follow, callbacks: Callbacks) {
         return { run, outcome: cancelled ? 'cancelled' : 'requested', session_status, changes }
       }
       const found = find.get({ run_id })
-      if (!found) throw new QueueError('run_not_found', 'Run not found')
+      if (!found) throw runNotFound()
       const outcome = isTerminal(found.run.status) ? 'ended' : 'asked_before'
       return { run: found.run, outcome, session_status: found.session_status, changes: [] }
     },

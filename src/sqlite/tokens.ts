@@ -1,6 +1,7 @@
 /** The tokens on SQLite. */
 import { desc, sql } from '../drizzle.ts'
-import { QueueError } from '../queue/errors.ts'
+import type { QueueError } from '../queue/errors.ts'
+import { tokenNotRevoked } from '../queue/refusals.ts'
 import type { Token } from '../queue/token.ts'
 import type { Tokens } from '../queue/tokens.ts'
 import type { CommitLane } from './commit-lane.ts'
@@ -62,16 +63,9 @@ export function createTokens(
 
   function notRevoked(id_or_name: string): QueueError {
     const found = named.all({ name: id_or_name })
-    if (found.length === 0) {
-      return new QueueError(
-        'token_not_found',
-        `There is no token with the id or name '${id_or_name}' that could be revoked`,
-      )
-    }
-    const ids = found.map(({ token_id }) => token_id).join(', ')
-    return new QueueError(
-      'token_ambiguous',
-      `Several tokens are named '${id_or_name}': revoke by id (${ids})`,
+    return tokenNotRevoked(
+      id_or_name,
+      found.map(({ token_id }) => token_id),
     )
   }
 
