@@ -25,7 +25,7 @@ const project = (name: string, folders: string[], seconds: number, options: Opti
     name,
     include: [...(options.files ?? []), ...folders.map((folder) => `tests/${folder}/**/*.test.ts`)],
     exclude: options.exclude ?? [ON_POSTGRES],
-    globalSetup: options.globalSetup ?? [],
+    globalSetup: ['tests/support/global-setup.ts', ...(options.globalSetup ?? [])],
     // Processes of their own: a crash of a native module is then the failure of one file.
     pool: 'forks' as const,
     isolate: !options.sharesModules,

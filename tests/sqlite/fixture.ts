@@ -25,9 +25,8 @@ const RESET_COUNTERS = `DELETE FROM counters WHERE name IN ('pending', 'session_
 const free: TestDatabase[] = []
 
 async function makeDatabase(): Promise<TestDatabase> {
-  const folder = makeTempDir()
-  process.once('exit', folder.remove)
-  const path = join(folder.path, 'queue.db')
+  // It lasts as long as all tests do.
+  const path = join(makeTempDir().path, 'queue.db')
   const url = `file:${path}`
   const engine = await openEngine(url)
   const Driver = await loadDriver()
