@@ -70,6 +70,23 @@ test('SIGTERM: what clients sent before it is answered, on old connections and o
   expect((await server.ended).code).toBe(0)
 })
 
+/** Signals itself with the very line that says that it listens. */
+const SIGNALS_ITSELF = `data:text/javascript,${encodeURIComponent(`
+  const { write } = process.stdout
+  process.stdout.write = function (text, ...rest) {
+    const written = write.call(this, text, ...rest)
+    if (String(text).includes('listens on')) process.kill(process.pid, 'SIGTERM')
+    return written
+  }`)}`
+
+test('SIGTERM as soon as it says that it listens is heard', async () => {
+  const environment = { NODE_OPTIONS: `--import=${SIGNALS_ITSELF}` }
+  const server = await startServe({ folder: tempDir(), environment })
+  const { code, signal, stderr } = await server.ended
+  expect({ code, signal }).toEqual({ code: 0, signal: null })
+  expect(stderr).toContain('SIGTERM: finishing requests')
+})
+
 test('Ctrl-C, and again: it ends at once', async () => {
   const server = await startServe({ folder: tempDir() })
   const { write } = await rawConnection(server.url)

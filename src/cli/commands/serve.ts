@@ -80,14 +80,17 @@ export function serveCommand(context: Context): Command {
       // Loaded here, so that commands which only ask a server do not wait for all that one is made of.
       const { startServer } = await import('../../main.ts')
       const { createLog } = await import('../log.ts')
-      const server = await startServer(config, await createLog(config.logLevel))
+      const log = await createLog(config.logLevel)
+      const starting = startServer(config, log)
+      const left = leftOnSignal(context, starting)
+      const server = await starting
       context.stdout.write(
         `runqueue listens on ${server.url} (database: ${shownUrl(config.databaseUrl)})\n`,
       )
       // To a person; a service manager keeps all that it gets, at each start.
       if (context.stdout.isTty) context.stdout.write(firstSteps(server))
       if (server.isOpen) context.stderr.write(OPEN)
-      await leaveOnSignal(context, server)
+      await left
     })
 }
 
@@ -116,9 +119,22 @@ ${isOpen ? '' : 'Both need a token in RUNQUEUE_TOKEN; `npx runqueue token --help
 `
 }
 
-async function leaveOnSignal(context: Context, server: RunningServer): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+/**
+ * Listened for from before the server is: whoever reads that it is there may ask it to go at once.
+ * While it starts there is nothing to finish.
+ */
+function leftOnSignal(context: Context, starting: Promise<RunningServer>): Promise<void> {
+  let server: RunningServer | undefined
+  starting.then(
+    (started) => {
+      server = started
+    },
+    // Told by who waits for it to start.
+    () => {},
+  )
+  return new Promise<void>((resolve, reject) => {
     const leave = (signal: NodeJS.Signals) => {
+      if (!server) process.exit(signal === 'SIGINT' ? EXIT.interrupted : EXIT.ok)
       context.stderr.write(`${signal}: finishing requests; a second signal ends at once\n`)
       process.once('SIGTERM', () => process.exit(EXIT.failed))
       process.once('SIGINT', () => process.exit(EXIT.interrupted))
