@@ -99,12 +99,13 @@ describe('a server that others use too', () => {
 describe('a load that is ended early', () => {
   it('is reported and checked as far as it went', async () => {
     const stop = new AbortController()
+    const given = { runners: 20, rate: 100, duration_seconds: 600, work_ms: 60_000 }
+    // More than all runners hold at once, and none is done by then.
     const onMeasure = async (ledger: Ledger) => {
-      const before = ledger.accepted
-      while (ledger.accepted < before + 20) await setTimeout(5)
+      const enough = ledger.accepted + given.runners + 5
+      while (ledger.accepted < enough) await setTimeout(5)
       stop.abort()
     }
-    const given = { runners: 20, rate: 100, duration_seconds: 600, work_ms: 60_000 }
     const report = await load('steady', given, { stop, onMeasure })
     expect(report).toMatchObject({ ended: 'stopped', ok: true })
     const { accepted, completed } = report.runs
