@@ -49,7 +49,10 @@ const demandKeys = sql`
       ORDER BY demand_key COLLATE "C" LIMIT 1) AS found
     WHERE keys.place < ${LIMIT})`
 
-/** Under each demand those before it stand together, in two ranges of the index. */
+/**
+ * Under each demand those before it stand together, in two ranges of the index, whose order keeps the
+ * planner to it: it seems no better then to read all that are pending.
+ */
 const countAhead = new Statement<{ count: number; keys: number }>(sql`
   ${demandKeys}
   SELECT
@@ -57,13 +60,13 @@ const countAhead = new Statement<{ count: number; keys: number }>(sql`
       SELECT 1 FROM keys CROSS JOIN LATERAL (
         SELECT 1 FROM runs WHERE ${claimable} AND demand_key COLLATE "C" = keys.key
           AND priority > ${param('priority')}::int
-        LIMIT ${LIMIT}) AS higher
+        ORDER BY priority DESC, created_at, seq LIMIT ${LIMIT}) AS higher
       UNION ALL
       SELECT 1 FROM keys CROSS JOIN LATERAL (
         SELECT 1 FROM runs WHERE ${claimable} AND demand_key COLLATE "C" = keys.key
           AND priority = ${param('priority')}::int
           AND (created_at, seq) < (${textParam('created_at')}, ${param('seq')}::bigint)
-        LIMIT ${LIMIT}) AS older
+        ORDER BY priority DESC, created_at, seq LIMIT ${LIMIT}) AS older
       LIMIT ${LIMIT}) AS before) AS count,
     (SELECT count(*) FROM keys) AS keys`)
 

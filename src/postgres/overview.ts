@@ -56,14 +56,15 @@ const heads = new Statement<GroupHead>(sql`
   SELECT head.seq, head.run_id, head.demands, head.priority, head.updated_at AS since
   FROM heads CROSS JOIN LATERAL (SELECT * FROM runs WHERE runs.seq = heads.seq) AS head`)
 
-// LIMIT 1, here and below: each is sought; where rows seem few they would else be read all.
+// LIMIT 1, here and below: each is sought; where rows seem few they would else be read all. The order
+// is that of idx_runs_claim, so that it seems no better to read all that are pending.
 const groupCounts = new Statement<{ count: number }>(sql`
   SELECT counted.count
   FROM unnest(${param('seqs')}::bigint[]) WITH ORDINALITY AS given(seq, place)
     CROSS JOIN LATERAL (SELECT demand_key FROM runs WHERE runs.seq = given.seq LIMIT 1) AS head
     CROSS JOIN LATERAL (SELECT count(*) FROM (
       SELECT 1 FROM runs WHERE ${claimable} AND demand_key COLLATE "C" = head.demand_key
-      LIMIT ${number(GROUP_COUNT_LIMIT + 1)}) AS those) AS counted
+      ORDER BY priority DESC, created_at, seq LIMIT ${number(GROUP_COUNT_LIMIT + 1)}) AS those) AS counted
   ORDER BY given.place`)
 
 const findEnded = new Statement<Run>(sql`
