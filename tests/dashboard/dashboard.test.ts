@@ -213,6 +213,17 @@ describe('who looks', () => {
     }
   })
 
+  test('sees the plots where the machine of the browser has no language', async () => {
+    const service = await setup()
+    const context = await openContext(await browser(), service.url)
+    await context.addInitScript(
+      "Object.defineProperty(Navigator.prototype, 'language', { get: () => 'en-US@posix' })",
+    )
+    const page = await context.newPage()
+    await page.goto('/')
+    await page.locator('.plot canvas').first().waitFor()
+  })
+
   test('on a phone sees all without scrolling sideways', async () => {
     const service = await setup()
     const long = 'x'.repeat(200)

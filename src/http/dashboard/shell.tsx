@@ -27,6 +27,7 @@ function Shell({ version }: { version: string }) {
         {STYLES.map((name) => (
           <link rel="stylesheet" href={asset(name)} />
         ))}
+        <script defer src={asset('language.js')} />
         <script defer src={asset('uplot.js')} />
         <script type="module" src={asset('main.js')} />
       </head>
